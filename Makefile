@@ -1,0 +1,87 @@
+# spiked: build, test, bench, install. `make help` lists the targets; V=1 shows the commands.
+PREFIX ?= /usr/local
+BUILD  ?= build
+CC     ?= gcc
+PYTHON ?= /usr/bin/python3
+SAN    ?=
+VERSION := $(shell cat VERSION)
+
+Q := $(if $(V),,@)
+pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
+
+CFLAGS  ?= -O2 -g
+CFLAGS  += -std=c11 -D_GNU_SOURCE -fPIC -ffp-contract=off -fno-math-errno -Wall -Wextra -Wshadow -Wvla -Werror=vla -Wstrict-prototypes \
+	   -Wmissing-prototypes -I. -DSPIKED_VERSION='"$(VERSION)"' $(SAN)
+LDFLAGS += $(SAN)
+arch    := $(shell uname -m)
+
+# A kernel file *_simd.c is one body compiled once for each instruction set; ISA names the variant (kernels/isa.h).
+ISAS := c $(if $(filter x86_64,$(arch)),avx2 avx512)
+march_avx2   := -march=x86-64-v3
+march_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
+
+src = $(filter-out %_simd.c,$(wildcard $(1)/*.c))
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+simd_objs    := $(foreach f,$(wildcard kernels/*_simd.c),$(foreach i,$(ISAS),$(BUILD)/$(f:_simd.c=).$(i).o))
+kernel_objs  := $(call obj,$(call src,kernels)) $(simd_objs)
+protocol_objs := $(call obj,$(call src,protocol))
+daemon_objs  := $(call obj,$(call src,daemon) $(call src,daemon/recording) $(call src,daemon/operations))
+helper_objs  := $(call obj,$(call src,daemon/helper))
+client_objs  := $(call obj,$(call src,clients/c))
+cli_objs     := $(call obj,$(call src,clients/cli))
+unit_objs    := $(call obj,$(call src,tests/unit))
+check_objs   := $(call obj,$(call src,tests/check))
+
+daemon_main  := $(BUILD)/daemon/main.o
+daemon_libs   = $(call pkg,--libs,libuv jansson libdeflate) -linih -fopenmp -lm -lpthread
+helper_libs   = $(call pkg,--libs,hdf5 jansson) $(call pkg,--libs,libseccomp) -lm
+
+all: $(BUILD)/spiked $(BUILD)/spiked-h5 $(BUILD)/spikectl $(BUILD)/libspiked.so $(BUILD)/libspiked.a ## build everything
+.PHONY: all
+.DEFAULT_GOAL := all
+
+$(BUILD)/spiked: $(daemon_objs) $(kernel_objs) $(protocol_objs)
+	$(call link,$(daemon_libs))
+$(BUILD)/spiked-h5: $(helper_objs) $(protocol_objs)
+	$(call link,$(helper_libs))
+$(BUILD)/spikectl: $(cli_objs) $(BUILD)/libspiked.a
+	$(call link,-lnanomsg $(call pkg,--libs,jansson) -lm -lpthread)
+$(BUILD)/libspiked.a: $(client_objs) $(protocol_objs)
+	@echo "  AR    $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/libspiked.so: $(client_objs) $(protocol_objs)
+	$(call link,-shared -Wl$(comma)-soname$(comma)libspiked.so.1 -lnanomsg $(call pkg,--libs,jansson) -lpthread)
+$(BUILD)/check: $(check_objs) $(kernel_objs) $(protocol_objs)
+	$(call link,-fopenmp -lm)
+$(BUILD)/unit: $(unit_objs) $(filter-out $(daemon_main),$(daemon_objs)) $(kernel_objs) $(client_objs) $(protocol_objs)
+	$(call link,-lcunit -lnanomsg $(daemon_libs))
+
+comma := ,
+define link
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1)
+endef
+define compile
+	@mkdir -p $(@D)
+	@echo "  CC    $<$(if $(1), ($(1)))"
+	$(Q)$(CC) $(CFLAGS) $(2) -MMD -MP -c -o $@ $<
+endef
+
+$(BUILD)/kernels/%.c.o: kernels/%_simd.c
+	$(call compile,c,-O3 -DISA=c)
+$(BUILD)/kernels/%.avx2.o: kernels/%_simd.c
+	$(call compile,avx2,-O3 $(march_avx2) -DISA=avx2)
+$(BUILD)/kernels/%.avx512.o: kernels/%_simd.c
+	$(call compile,avx512,-O3 $(march_avx512) -DISA=avx512)
+$(BUILD)/daemon/helper/%.o: daemon/helper/%.c
+	$(call compile,,$(call pkg,--cflags,hdf5))
+$(BUILD)/%.o: %.c
+	$(call compile,,$(if $(filter daemon/%,$<),-fopenmp))
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-14s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+clean: ## remove everything that was built
+	rm -rf $(BUILD)
+.PHONY: help clean

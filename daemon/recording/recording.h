@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * An open recording: what the file says of itself, and where its bytes lie.
+ *
+ * libhdf5 never runs in the daemon. The helper process (daemon/helper) recognises the layout and returns metadata and a chunk index;
+ * after that the daemon reads with pread and decodes chunks itself, in parallel. What it cannot decode, the helper reads.
+ */
+#ifndef DAEMON_RECORDING_RECORDING_H
+#define DAEMON_RECORDING_RECORDING_H
+
+#include "kernels/executor.h"
+#include "protocol/dtype.h"
+#include "protocol/error.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Which recording (SPEC.md 4.1). Strings are borrowed. */
+struct recording_name {
+	const char *file;            /* absolute path, already resolved below the configured roots, opened by the caller */
+	const char *stream;          /* path of the stream in the file, or NULL if the file must hold exactly one */
+	const char *dataset;         /* generic layout: path of a 2-D (or 1-D) dataset, or NULL to recognise the layout */
+	double fs_hz;                /* generic layout */
+	int time_axis;               /* generic layout: 0 or 1 */
+	double gain_uv, offset_uv;   /* generic layout */
+};
+
+enum recording_storage { STORAGE_CONTIGUOUS, STORAGE_CHUNKED, STORAGE_HELPER };
+enum chunk_filter { FILTER_DEFLATE, FILTER_SHUFFLE, FILTER_FLETCHER32 };
+enum { RECORDING_MAX_FILTERS = 8, RECORDING_MAX_SEGMENTS = 1024, RECORDING_MAX_STREAMS = 64 };
+
+struct recording_chunk {
+	uint64_t address;            /* in the file; chunks with nbytes 0 are missing (fill value) */
+	uint32_t nbytes;             /* as stored */
+	uint32_t filter_mask;        /* bit i set: filter i of the pipeline was skipped */
+};
+
+struct recording_segment {
+	int64_t first_frame;         /* in the dataset */
+	int64_t nframes;
+	double start_time_s;
+};
+
+/* Immutable once opened, shared by reference; all threads may read. */
+struct recording {
+	atomic_int refs;
+	int fd;                      /* the data file, O_RDONLY */
+	char *file, *stream, *layout;
+	char **streams;              /* every stream in the file */
+	size_t nstreams;
+	char fingerprint[128];       /* device, inode, size, mtime */
+	uint64_t file_size;
+
+	size_t nchannels;
+	double fs_hz;
+	enum dtype dtype;
+	char **channel_ids;          /* [nchannels] */
+	double *gains_uv, *offsets_uv; /* [nchannels] */
+	bool has_uv;                 /* false: unit unknown, counts */
+	double *locations;           /* [nchannels][ndim_locations] um, or NULL */
+	size_t ndim_locations;
+	size_t nsegments;
+	struct recording_segment segments[RECORDING_MAX_SEGMENTS];
+
+	enum recording_storage storage;
+	char *dataset;               /* path, for the helper */
+	int time_axis;               /* of the dataset: 0 (frames, channels) or 1 (channels, frames) */
+	size_t *channel_rows;        /* [nchannels] position of each channel in the dataset's channel axis; NULL: 0, 1, 2, ... */
+	uint64_t dims[2];            /* of the dataset; dims[1] = 1 for a 1-D one */
+	uint64_t address;            /* contiguous: first byte of the data */
+	uint64_t chunk_dims[2];
+	size_t nfilters;
+	struct { enum chunk_filter id; uint32_t parameter; } filters[RECORDING_MAX_FILTERS];
+	bool partial_unfiltered;     /* DONT_FILTER_PARTIAL_CHUNKS */
+	uint8_t fill[16];            /* fill value, dtype bytes */
+	struct recording_chunk *chunks; /* row-major over the chunk grid, [ceil(dims[0]/chunk_dims[0]) * ceil(dims[1]/chunk_dims[1])] */
+	size_t nchunks;
+};
+
+struct helper_limits {
+	const char *path;            /* of spiked-h5 */
+	size_t memory;               /* bytes of address space */
+	int timeout_ms;              /* wall clock of one call */
+};
+
+/* Opens a recording through the helper; may block for helper_limits.timeout_ms. `fd` is taken over (closed on failure too). */
+enum status recording_open(struct recording **out, const struct recording_name *name, int fd, const struct helper_limits *helper, struct error *e);
+struct recording *recording_ref(struct recording *r);
+void recording_unref(struct recording *r);
+
+/* Has the file behind it been changed or replaced since it was opened? Costs one stat. */
+bool recording_stale(const struct recording *r);
+
+/* Reads frames [start, start + nframes) of a segment, all channels, into dst: [nframes][nchannels] of r->dtype, C order, channel_rows applied.
+ * In parallel on ex. Each chunk that is touched is read and decoded once per call, so ask for spans of whole chunk rows: recording_span.
+ * cancel (may be NULL) is polled between chunks: STATUS_CANCELLED. */
+enum status recording_read(const struct recording *r, size_t segment, int64_t start, size_t nframes, const struct executor *ex,
+			   const struct helper_limits *helper, const atomic_bool *cancel, void *dst, struct error *e);
+
+/* A good number of frames to read at once, near `wanted`: whole chunk rows, bounded by `budget` bytes of decoded data. */
+size_t recording_span(const struct recording *r, size_t wanted, size_t budget);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A pipeline: frames as stored go in, preprocessed frames come out. The only way samples flow, for streams and for files.
+ *
+ * The invariant: however a segment is cut into chunks, and however many threads run, the frames that come out are the same bits.
+ *   causal stages carry their state from chunk to chunk;
+ *   zero-phase stages work on a fixed grid of blocks that starts at frame 0 of the segment. A block is filtered forward and backward
+ *   from `margin` frames before it to `margin` frames behind it (clipped to the segment), so it depends on nothing else; such
+ *   a stage holds frames back until it has seen them all.
+ *
+ * Stages see the frames as a slab (f32). Each is parallel along one axis: filters over tiles of channels, references over frames.
+ * A pipeline serves one segment at a time and is not thread-safe; the executor's threads work inside a call only.
+ */
+#ifndef KERNELS_PIPELINE_H
+#define KERNELS_PIPELINE_H
+
+#include "kernels/executor.h"
+#include "kernels/slab.h"
+#include "protocol/dtype.h"
+#include "protocol/error.h"
+
+enum stage_kind { STAGE_BANDPASS, STAGE_HIGHPASS, STAGE_COMMON_REFERENCE };
+enum reference_operator { REFERENCE_MEDIAN, REFERENCE_AVERAGE };
+
+enum { PIPELINE_MAX_STAGES = 16, FILTER_MAX_ORDER = 8 };
+
+struct stage_spec {
+	enum stage_kind kind;
+	double freq_min_hz, freq_max_hz; /* filters: 0 < freq_min < freq_max < fs/2; highpass ignores freq_max */
+	int order;                       /* filters: 1..FILTER_MAX_ORDER, of the Butterworth prototype */
+	bool zero_phase;                 /* filters: forward and backward on the fixed grid */
+	enum reference_operator op;      /* common reference */
+};
+
+struct pipeline_spec {
+	size_t nchannels;                /* >= 1 */
+	double fs_hz;                    /* > 0, finite */
+	enum dtype dtype;                /* of the frames that go in: integers to 64 bits, F32, F64 */
+	const double *gain, *offset;     /* [nchannels], y = x * gain + offset in f64 then rounded to f32; both NULL: raw values */
+	size_t nstages;
+	struct stage_spec stages[PIPELINE_MAX_STAGES];
+	int64_t first_frame;             /* where in the segment the first frame stands that will be pushed; 0 for a whole segment */
+	int64_t segment_frames;          /* frames in the segment if known, else -1; only used to clip margins */
+};
+
+struct pipeline;
+
+/* Checks the spec (errors name the stage and the field: "preprocess[1].freq_max") and allocates all state.
+ * max_chunk: most frames one step consumes, 1..2^20. */
+enum status pipeline_new(struct pipeline **out, const struct pipeline_spec *spec, size_t max_chunk, struct error *e);
+void pipeline_free(struct pipeline *p);
+
+/* Bytes that pipeline_new would allocate for this spec, so that a budget can refuse it first; SIZE_MAX if it overflows. */
+size_t pipeline_bytes(const struct pipeline_spec *spec, size_t max_chunk);
+
+/* Frames a request must read before and behind the frames it wants, so that these come out as from the whole segment
+ * (0 without zero-phase stages; causal filters need everything from frame 0 on: *from_start is then true). */
+void pipeline_halo(const struct pipeline_spec *spec, size_t *before, size_t *behind, bool *from_start);
+
+/* Consumes up to max_chunk of `nframes` frames at `frames` (C order, nchannels values of dtype each, any alignment).
+ * *consumed: how many; call again with the rest. *out: the frames that are ready, valid until the next call; may hold 0 frames.
+ * No allocation, no I/O. */
+void pipeline_step(struct pipeline *p, const void *frames, size_t nframes, const struct executor *ex, size_t *consumed, struct slab *out);
+
+/* The segment has ended: call until *out holds 0 frames. */
+void pipeline_flush(struct pipeline *p, const struct executor *ex, struct slab *out);
+
+/* Back to the state after pipeline_new, for a segment (part) that starts at first_frame. */
+void pipeline_reset(struct pipeline *p, int64_t first_frame, int64_t segment_frames);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Reductions of each channel over time. Every result has a fixed shape of evaluation: frames are cut into blocks of REDUCE_BLOCK from
+ * frame 0 on, each block is reduced by fixed lanes, and the blocks are joined by a fixed pairwise tree. So the bits depend neither on
+ * threads nor on how the frames arrive.
+ */
+#ifndef KERNELS_REDUCE_H
+#define KERNELS_REDUCE_H
+
+#include "kernels/executor.h"
+#include "protocol/dtype.h"
+#include "protocol/error.h"
+
+#include <stdbool.h>
+
+/* R(name, bit) */
+#define REDUCE_MAP(R)              \
+	R(count_above, 0)          \
+	R(sum, 1)                  \
+	R(sum_of_squares, 2)       \
+	R(weighted_sum, 3)         \
+	R(mean, 4)                 \
+	R(std, 5)                  \
+	R(rms, 6)                  \
+	R(min, 7)                  \
+	R(max, 8)
+
+enum reduce_op {
+#define R(name, bit) REDUCE_##name = 1 << bit,
+	REDUCE_MAP(R)
+#undef R
+};
+
+/* Frames in a block for this many channels: 16384 for 1 channel, 1024 otherwise. */
+size_t reduce_block(size_t nchannels);
+
+/* What is kept of one channel of one block, and of joined blocks. Integers are summed exactly in 64 bits up to 32-bit types. */
+struct moments {
+	int64_t count, above;
+	double sum, sum_sq, weighted;
+	double mean, m2;         /* m2: sum of (x - mean)^2 */
+	double min, max;         /* NaN if a sample is */
+};
+
+/* Moments of one block: x is [nframes][nchannels] of dtype (any alignment), nframes <= reduce_block(nchannels).
+ * threshold: for above (x > threshold) and weighted (+x if x > threshold, else -x; a NaN x gives NaN).
+ * ops: the union of enum reduce_op that will be asked for; what is not needed may be left 0.
+ * Block i of the data must be given as block i; blocks may be computed in any order, on any thread. */
+enum status reduce_block_moments(enum dtype dtype, const void *x, size_t nframes, size_t nchannels, double threshold, unsigned ops,
+				 struct moments *out);
+
+/* Joins [nblocks][nchannels] in place by the fixed tree; the result stands in the first row. nblocks >= 1. */
+void reduce_join(struct moments *m, size_t nblocks, size_t nchannels);
+
+/* One result of joined moments. Empty input: count_above, sum, sum_of_squares, weighted_sum are 0, the others NaN. */
+double reduce_result(enum reduce_op op, const struct moments *m);
+
+/* Name ("std") to op, 0 if there is none. */
+unsigned reduce_op_from_name(const char *name);
+
+/* Cumulative sum along time, y[t] = x[0] + ... + x[t] for each channel, in f64: chunks of fixed length are summed, their carries joined in
+ * order, and each chunk is then run again from its true carry.
+ *   x [nframes][nchannels] of dtype; y [nframes][nchannels] f64; carries [ceil(nframes / CUMSUM_CHUNK)][nchannels] f64 scratch */
+enum { CUMSUM_CHUNK = 8192 };
+enum status cumsum(enum dtype dtype, const void *x, size_t nframes, size_t nchannels, const struct executor *ex, double *carries, double *y);
+
+#endif
