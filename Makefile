@@ -10,7 +10,7 @@ Q := $(if $(V),,@)
 pkg = $(shell pkg-config $(1) $(2) 2>/dev/null)
 
 CFLAGS  ?= -O2 -g
-CFLAGS  += -std=c11 -D_GNU_SOURCE -fPIC -ffp-contract=off -fno-math-errno -Wall -Wextra -Wshadow -Wvla -Werror=vla -Wstrict-prototypes \
+CFLAGS  += -std=c11 -D_GNU_SOURCE -fPIC -ffp-contract=off -fno-math-errno -Wall -Wextra -Wshadow -Wvla -Werror=vla -Wstrict-prototypes -Wno-format-zero-length \
 	   -Wmissing-prototypes -I. -DSPIKED_VERSION='"$(VERSION)"' $(SAN)
 LDFLAGS += $(SAN)
 arch    := $(shell uname -m)

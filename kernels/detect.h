@@ -13,9 +13,12 @@
 #define KERNELS_DETECT_H
 
 #include "kernels/executor.h"
+#include "kernels/isa.h"
 #include "kernels/slab.h"
 #include "protocol/dtype.h"
 #include "protocol/error.h"
+
+#include <stdbool.h>
 
 enum peak_sign { PEAK_NEG, PEAK_POS, PEAK_BOTH };
 
@@ -45,10 +48,15 @@ size_t detector_bytes(const struct detect_spec *spec);
  * STATUS_NO_MEMORY if the list cannot grow. */
 enum status detector_step(struct detector *d, const struct slab *slab, const struct executor *ex, struct peaks *peaks);
 
-/* The segment has ended. */
+/* The segment has ended. Only detector_reset or detector_free may follow, also after a failed step. */
 enum status detector_flush(struct detector *d, const struct executor *ex, struct peaks *peaks);
 
 /* For the next segment. */
 void detector_reset(struct detector *d, int64_t segment_index);
+
+/* The first frame in [from, end) of a tile x[][LANES] with a sample past its lane's threshold, that is (bits(x) & keep ^ flip) > threshold;
+ * *lanes: which, one bit each. `end` if there is none. Same bits on every instruction set. */
+ISA_DECLARE(size_t, detect_scan, const float *x, size_t from, size_t end, const float *threshold, uint32_t keep, uint32_t flip,
+	    unsigned *lanes);
 
 #endif

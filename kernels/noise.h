@@ -6,8 +6,11 @@
 #define KERNELS_NOISE_H
 
 #include "kernels/executor.h"
+#include "kernels/isa.h"
 #include "kernels/slab.h"
 #include "protocol/error.h"
+
+#include <stdbool.h>
 
 /* Centred MAD of each channel of a slab: m = median(x), level = median(|x - m|) / 0.6744897501960817, in f32 as NumPy computes it on
  * float32 traces (for an even count the median is the f32 mean of the two middle values).
@@ -25,5 +28,20 @@ size_t noise_mad_scratch(const struct slab *slab, const struct executor *ex);
  *   starts      [nsegments][nchunks] out, ascending in each segment */
 enum status random_chunks(uint64_t seed, size_t nsegments, const int64_t *num_frames, int64_t chunk, int64_t margin, size_t nchunks,
 			  int64_t *starts, struct error *e);
+
+/* The loops of the medians (noise_simd.c); same bits on every instruction set. */
+enum { NOISE_SLACK = 16, NOISE_FEW = 128 };
+
+/* x [n][LANES] into out [LANES][stride]; bit c of the result: channel c holds a NaN. */
+ISA_DECLARE(unsigned, noise_transpose, const float *x, size_t n, float *out, size_t stride);
+
+/* x = |x - m|; nonzero if there is a NaN among these. */
+ISA_DECLARE(int, noise_deviations, float *x, size_t n, float m);
+
+/* Copies the values with lo <= x <= hi in their order to `inside` [n + NOISE_SLACK], returns how many; *below: how many are < lo. */
+ISA_DECLARE(size_t, noise_split, const float *x, size_t n, float lo, float hi, float *inside, size_t *below);
+
+/* The values of rank k0 and k1 (from 0) among n <= NOISE_FEW, none NaN, in O(n^2). */
+ISA_DECLARE(void, noise_rank, const float *x, size_t n, size_t k0, size_t k1, float *v0, float *v1);
 
 #endif

@@ -8,6 +8,7 @@
 #define KERNELS_REDUCE_H
 
 #include "kernels/executor.h"
+#include "kernels/isa.h"
 #include "protocol/dtype.h"
 #include "protocol/error.h"
 
@@ -63,5 +64,21 @@ unsigned reduce_op_from_name(const char *name);
  *   x [nframes][nchannels] of dtype; y [nframes][nchannels] f64; carries [ceil(nframes / CUMSUM_CHUNK)][nchannels] f64 scratch */
 enum { CUMSUM_CHUNK = 8192 };
 enum status cumsum(enum dtype dtype, const void *x, size_t nframes, size_t nchannels, const struct executor *ex, double *carries, double *y);
+
+/* The loops of reduce_simd.c for one type, over nrows rows of `width` columns (up to 512) that stand `stride` values apart. */
+enum reduce_sum { REDUCE_SUM, REDUCE_SQUARE, REDUCE_ABOVE, REDUCE_WEIGHTED, REDUCE_DEVIATION, REDUCE_NSUM };
+
+/* acc[width] += ...; `threshold` for ABOVE and WEIGHTED, mean[width] for DEVIATION. */
+typedef void reduce_sum_fn(const void *x, size_t nrows, size_t width, size_t stride, double threshold, const double *mean, double *acc);
+
+struct reduce_loops {
+	reduce_sum_fn *sum[REDUCE_NSUM];
+	void (*extreme[2])(const void *x, size_t nrows, size_t width, size_t stride, void *acc); /* least, greatest; acc of the type itself */
+	void (*in)(const void *x, size_t width, void *acc);                                      /* acc = x */
+	void (*out)(const void *acc, size_t width, double *result);
+};
+
+/* NULL for a type that has no reductions. Same bits on every instruction set. */
+ISA_DECLARE(const struct reduce_loops *, reduce_loops, enum dtype dtype);
 
 #endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/operations/operations.h"
+
+const struct operation operations[] = {
+	{ "hello", ROLE_READ, CLASS_INTERACTIVE, hello_begin, NULL, NULL },
+	{ "ping", ROLE_READ, CLASS_INTERACTIVE, ping_begin, NULL, NULL },
+	{ "info", ROLE_READ, CLASS_INTERACTIVE, info_begin, NULL, NULL },
+	{ "stats", ROLE_READ, CLASS_INTERACTIVE, stats_begin, NULL, NULL },
+	{ "cancel", ROLE_COMPUTE, CLASS_INTERACTIVE, cancel_begin, NULL, NULL },
+	{ "shutdown", ROLE_ADMIN, CLASS_INTERACTIVE, shutdown_begin, NULL, NULL },
+	{ "open", ROLE_COMPUTE, CLASS_INTERACTIVE, open_begin, open_step, open_end },
+	{ "read", ROLE_COMPUTE, CLASS_INTERACTIVE, read_begin, read_step, read_end },
+	{ "detect", ROLE_COMPUTE, CLASS_INTERACTIVE, detect_begin, detect_step, detect_end },
+	{ "reduce", ROLE_COMPUTE, CLASS_INTERACTIVE, reduce_begin, reduce_step, reduce_end },
+};
+
+const size_t noperations = sizeof operations / sizeof *operations;
