@@ -44,7 +44,7 @@
 	O(limits, handshake_timeout, TIME, "1s", 10 * OPTION_MS, 60 * OPTION_S, RELOAD, "A connection without an SP handshake is closed after it") \
 	O(limits, stall_timeout, TIME, "30s", 100 * OPTION_MS, OPTION_H, RELOAD,                                                                   \
 	  "A connection that stops inside a message, or does not read its reply, is closed after it")                                              \
-	O(results, keep, TIME, "60s", 0, 24 * OPTION_H, RELOAD, "A reply is kept this long for a repeat of its request id")                        \
+	O(results, keep, TIME, "1min", 0, 24 * OPTION_H, RELOAD, "A reply is kept this long for a repeat of its request id")                        \
 	O(results, max_bytes, BYTES, "1MiB", 0, OPTION_GIB, RELOAD, "Larger replies are not kept")                                                 \
 	O(results, total_bytes, BYTES, "64MiB", 0, 64 * OPTION_GIB, RELOAD, "All kept replies together; the oldest go first")                      \
 	O(compute, threads, INT, "0", 0, 1024, RESTART, "Threads that compute, in all; 0: as many as the process may use (affinity, cgroup, Slurm)") \

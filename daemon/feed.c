@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/feed.h"
+#include "daemon/clock.h"
+
+#include <stdlib.h>
+
+enum { MIN_READ_BYTES = 4 << 20, MAX_READ_BYTES = 256 << 20 };
+
+struct feed {
+	struct source *source;
+	struct pipeline *pipeline;
+	struct pipeline_spec spec;
+	size_t chunk;                /* frames a pipeline step takes */
+	uint8_t *buffer;             /* [capacity] frames as stored */
+	size_t capacity;
+	size_t nbytes;
+
+	size_t segment;
+	int64_t start, stop;         /* wanted */
+	int64_t at, to;              /* still to read: [at, to) */
+	const uint8_t *rest;         /* read, not yet pushed */
+	size_t nrest;
+	bool flushing;
+};
+
+static bool has_causal(const struct pipeline_spec *spec)
+{
+	size_t before, behind;
+	bool from_start;
+	pipeline_halo(spec, &before, &behind, &from_start);
+	return from_start;
+}
+
+enum status feed_new(struct feed **out, struct source *source, struct pipeline_spec *spec, struct error *e)
+{
+	const struct config *c = &source->request->settings->config;
+	struct feed *f = calloc(1, sizeof *f);
+	if (!f)
+		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	spec->nchannels = source->nchannels;
+	spec->fs_hz = source->fs_hz;
+	spec->dtype = source->dtype;
+	spec->segment_frames = -1;
+	f->source = source;
+	f->spec = *spec;
+	f->chunk = (size_t)c->compute_block_frames;
+	size_t row = source_frame_bytes(source), wanted = f->chunk, work = (size_t)c->limits_work_bytes;
+	if (wanted * row < MIN_READ_BYTES)
+		wanted = MIN_READ_BYTES / row;
+	f->capacity = source_span(source, wanted, work / 4 < MAX_READ_BYTES ? work / 4 : MAX_READ_BYTES);
+	enum status status = pipeline_new(&f->pipeline, spec, f->chunk, e);
+	size_t pipeline = status ? 0 : pipeline_bytes(spec, f->chunk);
+	if (!status && (__builtin_mul_overflow(f->capacity, row, &f->nbytes) || __builtin_add_overflow(f->nbytes, pipeline, &f->nbytes) || f->nbytes > work)) {
+		status = error_set(e, STATUS_TOO_LARGE, "preprocess", "raise limits.work_bytes, or raise freq_min", "%zu channels with these stages need %zu MiB",
+				   source->nchannels, f->nbytes >> 20);
+		e->limit = (long long)work;
+	}
+	if (!status) {
+		f->buffer = malloc(f->capacity * row);
+		if (!f->buffer)
+			status = error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a block of %zu frames", f->capacity);
+	}
+	if (status) {
+		feed_free(f);
+		return status;
+	}
+	*out = f;
+	return STATUS_OK;
+}
+
+void feed_free(struct feed *f)
+{
+	if (!f)
+		return;
+	if (f->pipeline)
+		pipeline_free(f->pipeline);
+	free(f->buffer);
+	free(f);
+}
+
+size_t feed_bytes(const struct feed *f)
+{
+	return f->nbytes;
+}
+
+/* Five periods of the lowest frequency: a Butterworth filter's state has then decayed below rounding. */
+static int64_t warm_up(const struct pipeline_spec *spec)
+{
+	double lowest = spec->fs_hz;
+	for (size_t i = 0; i < spec->nstages; i++)
+		if (spec->stages[i].kind != STAGE_COMMON_REFERENCE && spec->stages[i].freq_min_hz < lowest)
+			lowest = spec->stages[i].freq_min_hz;
+	return (int64_t)(5 * spec->fs_hz / lowest);
+}
+
+void feed_seek(struct feed *f, size_t segment, int64_t start, int64_t stop, bool rough)
+{
+	int64_t nframes = source_frames(f->source, segment), from, to;
+	pipeline_span(&f->spec, start, stop, nframes, &from, &to);
+	if (rough && has_causal(&f->spec)) {
+		from = start - warm_up(&f->spec);
+		from = from < 0 ? 0 : from;
+	}
+	f->segment = segment;
+	f->start = start;
+	f->stop = stop;
+	f->at = from;
+	f->to = to;
+	f->nrest = 0;
+	f->flushing = false;
+	pipeline_reset(f->pipeline, from, nframes);
+}
+
+/* Frames to read now: up to the next multiple of the capacity, so that reads keep to whole rows of chunks. */
+static size_t next_read(const struct feed *f)
+{
+	int64_t capacity = (int64_t)f->capacity, n = capacity - f->at % capacity;
+	return (size_t)(f->to - f->at < n ? f->to - f->at : n);
+}
+
+static enum status refill(struct feed *f, const struct executor *ex, struct error *e)
+{
+	size_t n = next_read(f);
+	f->rest = source_view(f->source, f->segment, f->at);
+	if (!f->rest) {
+		uint64_t start = clock_ns();
+		enum status status = source_read(f->source, f->segment, f->at, n, ex, f->buffer, e);
+		source_count_read(f->source, start);
+		if (status)
+			return status;
+		f->rest = f->buffer;
+	}
+	f->nrest = n;
+	f->at += (int64_t)n;
+	return STATUS_OK;
+}
+
+static void clip(const struct feed *f, struct slab *s)
+{
+	int64_t skip = f->start - s->first_frame;
+	if (skip > 0) {
+		size_t n = (size_t)skip < s->nframes ? (size_t)skip : s->nframes;
+		s->x += n * LANES;
+		s->first_frame += (int64_t)n;
+		s->nframes -= n;
+	}
+	if (s->nframes && s->first_frame + (int64_t)s->nframes > f->stop)
+		s->nframes = s->first_frame < f->stop ? (size_t)(f->stop - s->first_frame) : 0;
+}
+
+enum status feed_step(struct feed *f, const struct executor *ex, struct slab *slab, bool *end, struct error *e)
+{
+	*end = false;
+	slab->nframes = 0;
+	if (!f->nrest && f->at < f->to) {
+		enum status status = refill(f, ex, e);
+		if (status)
+			return status;
+	}
+	if (f->nrest) {
+		size_t consumed;
+		pipeline_step(f->pipeline, f->rest, f->nrest, ex, &consumed, slab);
+		f->rest += consumed * source_frame_bytes(f->source);
+		f->nrest -= consumed;
+	} else {
+		f->flushing = true;
+		pipeline_flush(f->pipeline, ex, slab);
+		*end = slab->nframes == 0;
+	}
+	if (slab->nframes)
+		clip(f, slab);
+	return STATUS_OK;
+}

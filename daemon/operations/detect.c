@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * detect: open -> (is the result file done?) -> noise levels -> peaks, segment by segment -> (result file) -> reply.
+ */
+#include "kernels/detect.h"
+#include "daemon/client_memory.h"
+#include "daemon/daemon.h"
+#include "daemon/feed.h"
+#include "daemon/noise_job.h"
+#include "daemon/operations/operations.h"
+#include "daemon/output.h"
+#include "daemon/preprocess.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum phase { PHASE_OPEN, PHASE_START, PHASE_NOISE, PHASE_SEEK, PHASE_PEAKS, PHASE_WRITE };
+
+enum { DETECT_FRAMES = 8192 }; /* a detector step, at most */
+
+struct detection {
+	struct source source;
+	struct pipeline_spec spec;
+	enum peak_sign sign;
+	double threshold, sweep_ms;
+	uint64_t seed;
+	const struct array *given;     /* noise levels */
+	struct output output;          /* the result file, if one is wanted */
+
+	enum phase phase;
+	struct feed *feed;
+	struct noise_job *noise;
+	struct detector *detector;
+	double *levels, *thresholds;   /* [nchannels] */
+	size_t sweep;                  /* frames */
+	size_t part;                   /* of source.parts */
+	struct peaks peaks;
+	size_t part_first;             /* first peak of this part */
+};
+
+static void check_noise_array(struct detection *d, struct params *p)
+{
+	const struct array *a = d->given;
+	if (a && (a->dtype != DTYPE_F64 || a->ndim > 1))
+		params_fail(p, "noise_levels", "send <f8 (channels)", "must be a 1-D array of float64");
+}
+
+enum step detect_begin(struct request *r)
+{
+	static const char *const methods[] = { "by_channel", NULL };
+	static const char *const signs[] = { [PEAK_NEG] = "neg", [PEAK_POS] = "pos", [PEAK_BOTH] = "both", NULL };
+	struct params p;
+	struct detection *d = calloc(1, sizeof *d);
+	r->state = d;
+	if (!d)
+		return request_fail(r, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	params_init(&p, request_params(r), "", &r->error);
+	source_parse(&d->source, r, &p);
+	if (d->source.array && d->source.fs_hz <= 0)
+		params_fail(&p, "sampling_frequency", "say how many frames a second the array holds", "is missing");
+	params_word(&p, "method", methods, 0);
+	d->sign = (enum peak_sign)params_word(&p, "peak_sign", signs, PEAK_NEG);
+	d->threshold = params_real(&p, "detect_threshold", 5, 0, true, 1e30);
+	d->sweep_ms = params_real(&p, "exclude_sweep_ms", 1.0, 0, false, 1000);
+	d->seed = (uint64_t)params_int(&p, "seed", 0, 0, INT64_MAX);
+	d->given = message_array(&r->msg, "noise_levels");
+	check_noise_array(d, &p);
+	preprocess_parse(&p, &d->spec);
+	output_parse(&d->output, &p);
+	if (params_end(&p))
+		return STEP_DONE;
+	return d->source.array && !d->output.file ? STEP_COMPUTE : STEP_IO;
+}
+
+/* The noise levels as the client gave them: one for all channels, or one for each. */
+static enum status take_levels(struct detection *d, struct request *r)
+{
+	const struct array *a = d->given;
+	size_t n = d->source.nchannels, ngiven = (size_t)(a->nbytes / sizeof(double));
+	double *copy = malloc(a->nbytes + sizeof *copy);
+	enum status status = STATUS_OK;
+	if (!copy)
+		status = error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	else if (ngiven != n && ngiven != 1)
+		status = error_set(&r->error, STATUS_INVALID, "noise_levels", "give one for each channel, or one for all",
+				   "%zu noise levels for %zu channels", ngiven, n);
+	else if (a->via == VIA_MEMORY)
+		status = client_memory_read(r->peer, a->address, copy, a->nbytes, &r->cancel_flag, &r->error);
+	else
+		memcpy(copy, a->data, a->nbytes);
+	for (size_t c = 0; c < n && !status; c++)
+		d->levels[c] = copy[ngiven == 1 ? 0 : c];
+	free(copy);
+	return status;
+}
+
+static enum status start(struct detection *d, struct request *r)
+{
+	struct source *s = &d->source;
+	bool raw_integers = d->spec.nstages == 0 && s->dtype >= DTYPE_I8 && s->dtype <= DTYPE_U64;
+	/* Truncated, as SpikeInterface does. */
+	double frames = d->sweep_ms * s->fs_hz / 1000.0;
+	if (frames > 65535)
+		return error_set(&r->error, STATUS_INVALID, "exclude_sweep_ms", NULL, "exclude_sweep_ms is %g frames at this sampling rate; at most 65535", frames);
+	d->sweep = (size_t)frames;
+	d->levels = calloc(s->nchannels, sizeof *d->levels);
+	d->thresholds = calloc(s->nchannels, sizeof *d->thresholds);
+	if (!d->levels || !d->thresholds)
+		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / sizeof(struct peak);
+	enum status status = feed_new(&d->feed, s, &d->spec, &r->error);
+	if (!status && d->given)
+		return take_levels(d, r);
+	if (!status && source_total(s) > 0)
+		status = noise_job_new(&d->noise, s, d->feed, raw_integers, d->seed, &r->error);
+	return status;
+}
+
+/* A silent channel has level 0: it gets a threshold that nothing reaches, and is named. */
+static enum status make_detector(struct detection *d, struct request *r)
+{
+	size_t silent = 0, first = 0;
+	for (size_t c = 0; c < d->source.nchannels; c++) {
+		double t = d->levels[c] * d->threshold;
+		bool usable = isfinite(t) && t > 0;
+		if (d->given && !usable)
+			return error_set(&r->error, STATUS_INVALID, "noise_levels", "noise levels are finite and above 0",
+					 "channel %zu: noise level %g times threshold %g", c, d->levels[c], d->threshold);
+		if (!usable && !silent++)
+			first = c;
+		d->thresholds[c] = usable ? t : 3e38;
+	}
+	if (silent && source_total(&d->source))
+		request_warn(r, "%zu channel%s no noise (all samples equal, or not finite) and therefore no peaks; the first is %zu", silent,
+			     silent == 1 ? " has" : "s have", first);
+	struct detect_spec spec = { .nchannels = d->source.nchannels, .sign = d->sign, .sweep = d->sweep, .threshold = d->thresholds,
+				    .max_frames = DETECT_FRAMES };
+	return detector_new(&d->detector, &spec, &r->error);
+}
+
+/* Frames the detector must see around the part, so that its peaks are those of the whole segment. */
+static void seek(struct detection *d)
+{
+	const struct source_part *part = &d->source.parts[d->part];
+	int64_t n = source_frames(&d->source, part->segment), sweep = (int64_t)d->sweep;
+	int64_t start = part->start > sweep ? part->start - sweep : 0, stop = n - part->stop > sweep ? part->stop + sweep : n;
+	detector_reset(d->detector, (int64_t)part->segment);
+	feed_seek(d->feed, part->segment, start, stop, false);
+	d->part_first = d->peaks.count;
+}
+
+/* Drops the peaks of the sweep around the part. */
+static void keep_part(struct detection *d)
+{
+	const struct source_part *part = &d->source.parts[d->part];
+	size_t kept = d->part_first;
+	for (size_t i = d->part_first; i < d->peaks.count; i++)
+		if (d->peaks.at[i].sample_index >= part->start && d->peaks.at[i].sample_index < part->stop)
+			d->peaks.at[kept++] = d->peaks.at[i];
+	d->peaks.count = kept;
+}
+
+static enum status search(struct detection *d, const struct slab *slab, const struct executor *ex)
+{
+	enum status status = STATUS_OK;
+	for (size_t at = 0; at < slab->nframes && !status; at += DETECT_FRAMES) {
+		struct slab piece = *slab;
+		piece.x += at * LANES;
+		piece.first_frame += (int64_t)at;
+		piece.nframes = slab->nframes - at < DETECT_FRAMES ? slab->nframes - at : DETECT_FRAMES;
+		status = detector_step(d->detector, &piece, ex, &d->peaks);
+	}
+	return status;
+}
+
+static enum status find_peaks(struct detection *d, struct request *r, const struct executor *ex)
+{
+	struct slab slab;
+	bool end;
+	enum status status = feed_step(d->feed, ex, &slab, &end, &r->error);
+	if (status)
+		return status;
+	status = search(d, &slab, ex);
+	if (!status && end)
+		status = detector_flush(d->detector, ex, &d->peaks);
+	if (status)
+		return error_set(&r->error, status, NULL, NULL, "no memory for the peaks");
+	if (d->peaks.overflow)
+		return error_set(&r->error, STATUS_TOO_LARGE, "detect_threshold", "raise detect_threshold, ask for less, or raise limits.result_bytes",
+				 "more than %zu peaks", d->peaks.limit);
+	if (end) {
+		keep_part(d);
+		d->part++;
+		d->phase = PHASE_SEEK;
+	}
+	return STATUS_OK;
+}
+
+static void reply(struct detection *d, struct request *r)
+{
+	uint64_t npeaks = d->peaks.count, nchannels = d->source.nchannels;
+	r->result = json_pack("{s:I}", "num_peaks", (json_int_t)npeaks);
+	if (d->output.file)
+		output_describe(&d->output, r->result);
+	struct peak *at = d->peaks.at ? d->peaks.at : malloc(1);
+	d->peaks.at = NULL;
+	d->peaks.count = d->peaks.capacity = 0;
+	if (request_add_array(r, "peaks", DTYPE_PEAK, 1, &npeaks, at) && request_add_array(r, "noise_levels", DTYPE_F64, 1, &nchannels, d->levels))
+		d->levels = NULL;
+}
+
+static enum step open_source(struct detection *d, struct request *r)
+{
+	d->phase = PHASE_START;
+	if (source_open(&d->source, &r->error) != STATUS_OK)
+		return STEP_DONE;
+	if (!d->output.file)
+		return STEP_COMPUTE;
+	if (d->source.array)
+		return request_fail(r, STATUS_UNSUPPORTED, "output", "detect in a file, or save the peaks yourself", "a result file needs a recording as source");
+	if (output_open(&d->output, r, d->source.recording) != STATUS_OK)
+		return STEP_DONE;
+	if (!d->output.skipped)
+		return STEP_COMPUTE;
+	r->result = json_object();
+	output_describe(&d->output, r->result);
+	return STEP_DONE;
+}
+
+enum step detect_step(struct request *r, const struct executor *ex)
+{
+	struct detection *d = r->state;
+	enum status status = STATUS_OK;
+	bool done = true;
+	switch (d->phase) {
+	case PHASE_OPEN:
+		return open_source(d, r);
+	case PHASE_START:
+		status = start(d, r);
+		d->phase = PHASE_NOISE;
+		break;
+	case PHASE_NOISE:
+		if (d->noise)
+			status = noise_job_step(d->noise, ex, &done, &r->error);
+		if (status || !done)
+			break;
+		if (d->noise)
+			memcpy(d->levels, noise_job_levels(d->noise), d->source.nchannels * sizeof *d->levels);
+		noise_job_free(d->noise);
+		d->noise = NULL;
+		status = make_detector(d, r);
+		d->phase = PHASE_SEEK;
+		break;
+	case PHASE_SEEK:
+		if (d->part == d->source.nparts) {
+			d->phase = PHASE_WRITE;
+			if (d->output.file)
+				return STEP_IO;
+			reply(d, r);
+			return STEP_DONE;
+		}
+		seek(d);
+		d->phase = PHASE_PEAKS;
+		break;
+	case PHASE_PEAKS:
+		status = find_peaks(d, r, ex);
+		break;
+	case PHASE_WRITE:
+		if (output_write(&d->output, r, d->source.recording, &d->peaks, d->levels) == STATUS_OK)
+			reply(d, r);
+		return STEP_DONE;
+	}
+	return status ? STEP_DONE : STEP_COMPUTE;
+}
+
+void detect_end(struct request *r)
+{
+	struct detection *d = r->state;
+	source_close(&d->source);
+	output_close(&d->output);
+	feed_free(d->feed);
+	noise_job_free(d->noise);
+	detector_free(d->detector);
+	peaks_fini(&d->peaks);
+	free(d->levels);
+	free(d->thresholds);
+	free(d);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * read: frames of a recording, as stored or in microvolts, all channels or some.
+ */
+#include "daemon/operations/operations.h"
+#include "daemon/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct reading {
+	struct source source;
+	const json_t *channels;
+	bool scaled;
+	size_t *columns, ncolumns;  /* channels wanted */
+	uint8_t *out;
+	size_t row_out;             /* bytes of a frame of the result */
+	uint8_t *block;
+	size_t capacity;            /* frames */
+	int64_t at;                 /* next frame to read */
+	bool open;
+};
+
+enum { READ_BLOCK_BYTES = 16 << 20 };
+
+enum step read_begin(struct request *r)
+{
+	struct params p;
+	struct reading *d = calloc(1, sizeof *d);
+	r->state = d;
+	if (!d)
+		return request_fail(r, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	params_init(&p, request_params(r), "", &r->error);
+	source_parse(&d->source, r, &p);
+	if (d->source.array)
+		params_fail(&p, "file", NULL, "read takes a file");
+	if (d->source.segment < 0)
+		d->source.segment = 0;
+	d->channels = params_list(&p, "channels");
+	d->scaled = params_bool(&p, "scaled", false);
+	return params_end(&p) ? STEP_DONE : STEP_IO;
+}
+
+static enum status choose_channels(struct reading *d, struct error *e)
+{
+	size_t n = d->source.nchannels;
+	d->ncolumns = d->channels ? json_array_size(d->channels) : n;
+	d->columns = calloc(d->ncolumns + 1, sizeof *d->columns);
+	if (!d->columns)
+		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	for (size_t i = 0; i < d->ncolumns; i++) {
+		json_t *value = d->channels ? json_array_get(d->channels, i) : NULL;
+		json_int_t c = d->channels ? json_integer_value(value) : (json_int_t)i;
+		if ((value && !json_is_integer(value)) || c < 0 || (size_t)c >= n)
+			return error_set(e, STATUS_INVALID, "channels", "give indices, not ids", "channels[%zu] is not an index from 0 to %zu", i, n - 1);
+		d->columns[i] = (size_t)c;
+	}
+	return STATUS_OK;
+}
+
+static enum status allocate(struct reading *d, struct request *r)
+{
+	const struct config *c = &r->settings->config;
+	struct source *s = &d->source;
+	size_t item = d->scaled ? sizeof(float) : dtype_size(s->dtype), nframes = (size_t)source_total(s), nbytes;
+	d->row_out = d->ncolumns * item;
+	if (__builtin_mul_overflow(nframes, d->row_out, &nbytes) || nbytes > (size_t)c->limits_result_bytes) {
+		error_set(&r->error, STATUS_TOO_LARGE, "stop", "read fewer frames at once, or raise limits.result_bytes", "%zu frames of %zu channels", nframes,
+			  d->ncolumns);
+		r->error.limit = c->limits_result_bytes;
+		return STATUS_TOO_LARGE;
+	}
+	if (d->scaled && !s->recording->has_uv)
+		request_warn(r, "the file does not say what a count is worth: scaled values are counts times gain_uV, not measured microvolts");
+	d->capacity = source_span(s, READ_BLOCK_BYTES / source_frame_bytes(s) + 1, (size_t)c->limits_work_bytes);
+	d->out = malloc(nbytes + 1);
+	d->block = malloc(d->capacity * source_frame_bytes(s));
+	d->at = s->parts[0].start;
+	return d->out && d->block ? STATUS_OK : error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory for %zu frames", nframes);
+}
+
+/* One sample of any type as f64; exact but for 64-bit integers above 2^53. */
+static double sample(enum dtype dtype, const uint8_t *p)
+{
+	switch (dtype) {
+#define CASE(name, type) case DTYPE_##name: { type v; memcpy(&v, p, sizeof v); return (double)v; }
+	CASE(I8, int8_t)
+	CASE(U8, uint8_t)
+	CASE(I16, int16_t)
+	CASE(U16, uint16_t)
+	CASE(I32, int32_t)
+	CASE(U32, uint32_t)
+	CASE(I64, int64_t)
+	CASE(U64, uint64_t)
+	CASE(F32, float)
+	CASE(F64, double)
+#undef CASE
+	default:
+		return 0;
+	}
+}
+
+static void pick(const struct reading *d, size_t nframes, uint8_t *dst)
+{
+	const struct source *s = &d->source;
+	size_t size = dtype_size(s->dtype), row = source_frame_bytes(s);
+	for (size_t t = 0; t < nframes; t++)
+		for (size_t i = 0; i < d->ncolumns; i++) {
+			size_t c = d->columns[i];
+			const uint8_t *from = d->block + t * row + c * size;
+			if (d->scaled) {
+				float uv = (float)(sample(s->dtype, from) * s->recording->gains_uv[c] + s->recording->offsets_uv[c]);
+				memcpy(dst + (t * d->ncolumns + i) * sizeof uv, &uv, sizeof uv);
+			} else {
+				memcpy(dst + (t * d->ncolumns + i) * size, from, size);
+			}
+		}
+}
+
+static enum step copy_block(struct reading *d, struct request *r, const struct executor *ex)
+{
+	struct source *s = &d->source;
+	const struct source_part *part = &s->parts[0];
+	int64_t capacity = (int64_t)d->capacity, n = capacity - d->at % capacity;
+	if (n > part->stop - d->at)
+		n = part->stop - d->at;
+	if (n == 0) {
+		uint64_t shape[2] = { (uint64_t)(part->stop - part->start), d->ncolumns };
+		uint8_t *out = d->out;
+		d->out = NULL;
+		r->result = json_object();
+		request_add_array(r, "traces", d->scaled ? DTYPE_F32 : s->dtype, 2, shape, out);
+		return STEP_DONE;
+	}
+	uint8_t *dst = d->out + (size_t)(d->at - part->start) * d->row_out;
+	bool as_stored = !d->scaled && !d->channels;
+	if (source_read(s, part->segment, d->at, (size_t)n, ex, as_stored ? dst : d->block, &r->error) != STATUS_OK)
+		return STEP_DONE;
+	if (!as_stored)
+		pick(d, (size_t)n, dst);
+	d->at += n;
+	return STEP_COMPUTE;
+}
+
+enum step read_step(struct request *r, const struct executor *ex)
+{
+	struct reading *d = r->state;
+	if (d->open)
+		return copy_block(d, r, ex);
+	d->open = true;
+	if (source_open(&d->source, &r->error) != STATUS_OK || choose_channels(d, &r->error) != STATUS_OK || allocate(d, r) != STATUS_OK)
+		return STEP_DONE;
+	return STEP_COMPUTE;
+}
+
+void read_end(struct request *r)
+{
+	struct reading *d = r->state;
+	source_close(&d->source);
+	free(d->columns);
+	free(d->out);
+	free(d->block);
+	free(d);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/output.h"
+#include "daemon/paths.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void output_parse(struct output *o, struct params *p)
+{
+	struct params mine;
+	o->dirfd = -1;
+	const json_t *object = params_object(p, "output");
+	if (!object || p->status)
+		return;
+	params_init(&mine, object, "output.", p->error);
+	o->file = params_text(&mine, "file");
+	o->skip_done = params_bool(&mine, "skip_done", false);
+	if (!o->file)
+		params_fail(&mine, "file", "give the path of the result file", "is missing");
+	p->status = params_end(&mine);
+}
+
+/* The request's parameters without what does not change the result, keys sorted: two equal texts mean equal results. */
+static char *canonical(const json_t *params)
+{
+	static const char *const left_out[] = { "output", "file" };
+	json_t *copy = params ? json_copy((json_t *)params) : json_object();
+	for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
+		json_object_del(copy, left_out[i]);
+	char *text = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(copy);
+	return text;
+}
+
+enum status output_open(struct output *o, struct request *r, const struct recording *rec)
+{
+	char resolved[PATH_MAX];
+	(void)rec;
+	o->parameters = canonical(request_params(r));
+	if (!o->parameters)
+		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	return paths_open_directory(r->settings->config.output_roots, o->file, &o->dirfd, &o->name, resolved, &r->error);
+}
+
+enum status output_write(struct output *o, struct request *r, const struct recording *rec, const struct peaks *peaks, const double *levels)
+{
+	(void)o, (void)rec, (void)peaks, (void)levels;
+	return error_set(&r->error, STATUS_UNSUPPORTED, "output", NULL, "result files");
+}
+
+void output_describe(const struct output *o, json_t *result)
+{
+	json_object_set_new(result, "output", json_string(o->file));
+	json_object_set_new(result, "skipped", json_boolean(o->skipped));
+}
+
+void output_close(struct output *o)
+{
+	if (o->dirfd >= 0)
+		close(o->dirfd);
+	free(o->parameters);
+}
