@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/output.h"
+#include "daemon/log.h"
 #include "daemon/paths.h"
+#include "daemon/recording/result.h"
+#include "daemon/source.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -36,18 +39,31 @@ static char *canonical(const json_t *params)
 
 enum status output_open(struct output *o, struct request *r, const struct recording *rec)
 {
-	char resolved[PATH_MAX];
-	(void)rec;
+	char resolved[PATH_MAX], why[256];
+	struct helper_limits helper = source_helper(r);
 	o->parameters = canonical(request_params(r));
 	if (!o->parameters)
 		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
-	return paths_open_directory(r->settings->config.output_roots, o->file, &o->dirfd, &o->name, resolved, &r->error);
+	enum status status = paths_open_directory(r->settings->config.output_roots, o->file, &o->dirfd, &o->name, resolved, &r->error);
+	if (status)
+		return status;
+	result_remove_stale(o->dirfd);
+	if (!o->skip_done)
+		return STATUS_OK;
+	status = result_is_done(&o->skipped, o->dirfd, o->name, rec, o->parameters, &helper, why, sizeof why, &r->error);
+	if (!status && !o->skipped)
+		log_debug("result not done", "why=\"%s\"", why);
+	return status;
 }
 
 enum status output_write(struct output *o, struct request *r, const struct recording *rec, const struct peaks *peaks, const double *levels)
 {
-	(void)o, (void)rec, (void)peaks, (void)levels;
-	return error_set(&r->error, STATUS_UNSUPPORTED, "output", NULL, "result files");
+	struct helper_limits helper = source_helper(r);
+	struct result result = { .recording = rec, .peaks = peaks->at, .npeaks = peaks->count, .noise_levels = levels, .parameters = o->parameters,
+				 .replace = true };
+	if (recording_stale(rec))
+		return error_set(&r->error, STATUS_CORRUPT, "file", "run it again when nobody writes the file", "%s changed while it was read", rec->file);
+	return result_write(o->dirfd, o->name, &result, &helper, &r->error);
 }
 
 void output_describe(const struct output *o, json_t *result)
