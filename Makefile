@@ -52,7 +52,7 @@ $(BUILD)/libspiked.a: $(client_objs) $(protocol_objs)
 $(BUILD)/libspiked.so: $(client_objs) $(protocol_objs)
 	$(call link,-shared -Wl$(comma)-soname$(comma)libspiked.so.1 -lnanomsg $(call pkg,--libs,jansson) -lpthread)
 $(BUILD)/check: $(check_objs) $(kernel_objs) $(protocol_objs)
-	$(call link,-fopenmp -lm)
+	$(call link,$(call pkg,--libs,jansson) -fopenmp -lm)
 $(BUILD)/unit: $(unit_objs) $(filter-out $(daemon_main),$(daemon_objs)) $(kernel_objs) $(client_objs) $(protocol_objs)
 	$(call link,-lcunit -lnanomsg $(daemon_libs))
 

@@ -22,7 +22,7 @@ bool convert_takes(enum dtype dtype);
  *
  * Without gain each value becomes the nearest f32 (one rounding, ties to even), f32 itself unchanged. With gain y = x * gain + offset
  * with x as f64, both operations rounded in f64, and the result rounded to f32. NaN and infinity pass. Lanes past the last channel become 0.
- * No state; same bits on every instruction set. */
+ * No state; 32 KB of stack; same bits on every instruction set. */
 void convert_frames(enum dtype dtype, const void *frames, size_t nframes, size_t nchannels, const double *gain, const double *offset, float *x,
 		    size_t tile_stride);
 

@@ -8,6 +8,20 @@
  *   from `margin` frames before it to `margin` frames behind it (clipped to the segment), so it depends on nothing else; such
  *   a stage holds frames back until it has seen them all.
  *
+ * The grid is the least power of two that is 4096 frames or more and at least twice the largest margin of the spec's zero-phase stages,
+ * which all share it; margin = trunc(5000 / freq_min * fs / 1000) frames (SpikeInterface's five periods: 500 at 300 Hz of 30 kHz). At both
+ * ends of what is read, a block is extended as scipy.signal.sosfiltfilt does it (odd, or by as many frames as there are to mirror when the
+ * read is too short) and each pass starts in the steady state of its first sample; a causal stage starts in the steady state of the
+ * first frame it is given, so that an offset makes no transient.
+ *
+ * Part of a segment: a pipeline that starts at first_frame > 0 gives only frames that are right, that is the bits they would have from
+ * the whole segment. Each zero-phase stage gives its first block whose left margin it has seen whole, and what comes before is dropped
+ * (out->first_frame tells where the output begins); and when the frames end before segment_frames does, the blocks that would need
+ * the rest do not come. pipeline_halo and pipeline_span say what to push. Causal stages are right only from frame 0 of the segment on.
+ *
+ * NaN and infinity: a zero-phase stage carries them to the whole block that has read one, a causal stage to all that follows in that channel, a
+ * reference to all channels of the frame. The invariant holds up to which NaN it is (sign and payload).
+ *
  * Stages see the frames as a slab (f32). Each is parallel along one axis: filters over tiles of channels, references over frames.
  * A pipeline serves one segment at a time and is not thread-safe; the executor's threads work inside a call only.
  */
@@ -46,23 +60,28 @@ struct pipeline_spec {
 struct pipeline;
 
 /* Checks the spec (errors name the stage and the field: "preprocess[1].freq_max") and allocates all state.
- * max_chunk: most frames one step consumes, 1..2^20. */
+ * max_chunk: most frames one step consumes, 1..2^20. STATUS_INVALID, or STATUS_NO_MEMORY. */
 enum status pipeline_new(struct pipeline **out, const struct pipeline_spec *spec, size_t max_chunk, struct error *e);
 void pipeline_free(struct pipeline *p);
 
-/* Bytes that pipeline_new would allocate for this spec, so that a budget can refuse it first; SIZE_MAX if it overflows. */
+/* Bytes that pipeline_new would allocate for this spec, so that a budget can refuse it first; SIZE_MAX if it overflows,
+ * 0 if the spec is wrong. */
 size_t pipeline_bytes(const struct pipeline_spec *spec, size_t max_chunk);
 
 /* Frames a request must read before and behind the frames it wants, so that these come out as from the whole segment
  * (0 without zero-phase stages; causal filters need everything from frame 0 on: *from_start is then true). */
 void pipeline_halo(const struct pipeline_spec *spec, size_t *before, size_t *behind, bool *from_start);
 
-/* Consumes up to max_chunk of `nframes` frames at `frames` (C order, nchannels values of dtype each, any alignment).
+/* The same for one request, without more than it needs: push [*from, *to), with first_frame = *from and segment_frames told, and the output
+ * holds at least [start, stop), 0 <= start <= stop <= segment_frames. */
+void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop, int64_t segment_frames, int64_t *from, int64_t *to);
+
+/* Consumes 1 to max_chunk (0 if nframes is 0) of `nframes` frames at `frames` (C order, nchannels values of dtype each, any alignment).
  * *consumed: how many; call again with the rest. *out: the frames that are ready, valid until the next call; may hold 0 frames.
  * No allocation, no I/O. */
 void pipeline_step(struct pipeline *p, const void *frames, size_t nframes, const struct executor *ex, size_t *consumed, struct slab *out);
 
-/* The segment has ended: call until *out holds 0 frames. */
+/* The segment has ended: call until *out holds 0 frames. Afterwards only pipeline_reset and pipeline_free. */
 void pipeline_flush(struct pipeline *p, const struct executor *ex, struct slab *out);
 
 /* Back to the state after pipeline_new, for a segment (part) that starts at first_frame. */

@@ -30,6 +30,7 @@
 
 enum { SOS_MAX_SECTIONS = 8, SOS_GRID = 256 };
 #define SOS_WIDE_RADIUS 0.99
+#define SOS_MAX_RADIUS (1 - 1e-6) /* by the same bound f64 would lose 1e12 * 2^-53 = 1e-4 here; 0.1 Hz of 30 kHz is still well inside */
 
 /* Coefficients of section i; SciPy's row 0 is (gain, gain * b1, gain * b2, 1, a1, a2), the others have b0 = 1. */
 struct sos_f32 {
@@ -49,8 +50,8 @@ struct sos {
 	struct sos_f32 f32;                 /* f64 rounded */
 };
 
-/* Butterworth designs: order 1..8, 0 < freq_min < freq_max < fs / 2; false if a pole comes out on or outside the unit circle or a
- * coefficient is not finite (band edges too near to 0, fs/2 or each other for f64). */
+/* Butterworth designs: order 1..8, 0 < freq_min < freq_max < fs / 2; false if a pole comes out beyond
+ * SOS_MAX_RADIUS or a coefficient is not finite (band edges too near to 0, fs/2 or each other). */
 bool sos_bandpass(struct sos *s, int order, double freq_min_hz, double freq_max_hz, double fs_hz);
 bool sos_highpass(struct sos *s, int order, double freq_min_hz, double fs_hz);
 

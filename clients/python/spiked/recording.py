@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""An open recording."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
+
+import numpy as np
+
+from .stages import Stage
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch without gaps: `num_samples` frames from `start_time_s` (s) on."""
+
+    start_time_s: float
+    num_samples: int
+
+
+class Recording:
+    """A recording that the daemon holds open. Made by `Client.open`.
+
+    Attributes
+    ----------
+    num_channels, num_samples : int
+        Frames of all segments together.
+    sampling_frequency : float
+        Hz.
+    dtype : numpy.dtype
+        As stored.
+    channel_ids : list of str
+    channel_locations : array (channels, 2 or 3) or None
+        Micrometres.
+    gains_uV, offsets_uV : array (channels,)
+        microvolts = stored * gain + offset.
+    layout : str
+        ``"nwb"``, ``"generic"``, ...
+    segments : list of Segment
+    """
+
+    def __init__(self, client: "Client", name: Mapping[str, Any], description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]):
+        self._client = client
+        self._name = dict(name)
+        self.description = dict(description)
+        self.file: str = self._name["file"]
+        self.layout: str = description["layout"]
+        self.num_channels: int = description["num_channels"]
+        self.num_samples: int = description["num_samples"]
+        self.sampling_frequency: float = description["sampling_frequency"]
+        self.dtype = np.dtype(description["dtype"])
+        self.channel_ids: List[str] = description["channel_ids"]
+        self.segments = [Segment(s["start_time_s"], s["num_samples"]) for s in description["segments"]]
+        self.unit: str = description["unit"]
+        self.gains_uV = arrays["gains_uV"]
+        self.offsets_uV = arrays["offsets_uV"]
+        self.channel_locations = arrays.get("channel_locations")
+
+    def __repr__(self) -> str:
+        return (f"<spiked.Recording {os.path.basename(self.file)}: {self.layout}, {self.num_channels} channels x {self.num_samples} frames at "
+                f"{self.sampling_frequency:g} Hz, {self.dtype}>")
+
+    def _params(self, segment: Optional[int], start: Optional[int], stop: Optional[int]) -> Dict[str, Any]:
+        params = dict(self._name)
+        for key, value in (("segment", segment), ("start", start), ("stop", stop)):
+            if value is not None:
+                params[key] = int(value)
+        return params
+
+    def read(self, start: Optional[int] = None, stop: Optional[int] = None, channels: Optional[Sequence[int]] = None, scaled: bool = False, *,
+             segment: int = 0, timeout: Optional[float] = None) -> np.ndarray:
+        """Frames as an array (frames, channels).
+
+        Parameters
+        ----------
+        start, stop : int, optional
+            Frames of the segment; default all.
+        channels : sequence of int, optional
+            Indices; default all.
+        scaled : bool
+            float32 microvolts instead of stored values.
+        """
+        params = self._params(segment, start, stop)
+        params["scaled"] = bool(scaled)
+        if channels is not None:
+            params["channels"] = [int(c) for c in channels]
+        return self._client._call("read", params, timeout=timeout)[1]["traces"]
+
+    def detect_peaks(self, method: str = "by_channel", peak_sign: str = "neg", detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, *,
+                     noise_levels: Any = None, preprocess: Sequence[Stage] = (), output: Optional[Union[str, os.PathLike]] = None, seed: int = 0,
+                     segment: Optional[int] = None, start: Optional[int] = None, stop: Optional[int] = None,
+                     timeout: Optional[float] = None) -> np.ndarray:
+        """Detect spikes.
+
+        Parameters
+        ----------
+        method : str
+            ``"by_channel"``: SpikeInterface's rule for each channel alone.
+        peak_sign : {"neg", "pos", "both"}
+        detect_threshold : float
+            In units of the noise level.
+        exclude_sweep_ms : float
+            Half-window, ms (truncated to frames); 0: threshold only.
+        noise_levels : array (channels,) or scalar, optional
+            In the unit of the preprocessed traces; default: centred MAD of 20 random chunks of 0.5 s in each segment (`seed`).
+        preprocess : sequence of stages
+            `bandpass`, `highpass`, `common_reference`, applied in order.
+        output : path, optional
+            NWB 2 file to write as well.
+        segment, start, stop : int, optional
+            Default: everything. A part gives the peaks the whole would have there.
+
+        Returns
+        -------
+        array of `PEAK_DTYPE`
+            sample_index, channel_index, amplitude (raw units), segment_index; in order of segment, sample, channel.
+        """
+        from .client import detection_params, noise_array
+
+        params = self._params(segment, start, stop)
+        params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, preprocess, seed))
+        if output is not None:
+            params["output"] = {"file": os.path.abspath(os.fspath(output))}
+        return self._client._call("detect", params, noise_array(noise_levels), timeout)[1]["peaks"]
+
+    def noise_levels(self, preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
+        """Noise level of each channel (centred MAD, raw units of the preprocessed traces), array (channels,)."""
+        return self.reduce("mad", preprocess=preprocess, seed=seed, timeout=timeout)
+
+    def reduce(self, operations: Union[str, Sequence[str]], *, threshold: Optional[float] = None, preprocess: Sequence[Stage] = (), scaled: bool = False,
+               seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None, stop: Optional[int] = None,
+               timeout: Optional[float] = None) -> Any:
+        """Reduce each channel over time.
+
+        Parameters
+        ----------
+        operations : str or sequence of str
+            ``count_above sum sum_of_squares weighted_sum mean std rms min max mad``.
+        threshold : float
+            For ``count_above`` and ``weighted_sum``, in the unit of the samples.
+        scaled : bool
+            Microvolts instead of stored values.
+
+        Returns
+        -------
+        dict of name to array (channels,); a single name gives its array alone.
+        """
+        from .client import reduction_params
+
+        params = self._params(segment, start, stop)
+        params.update(reduction_params(operations, threshold, preprocess, seed))
+        if scaled:
+            params["scaled"] = True
+        out = self._client._call("reduce", params, timeout=timeout)[1]
+        return out[operations] if isinstance(operations, str) else out

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/recording/filters.h"
+#include "protocol/bytes.h"
+
+#include <libdeflate.h>
+#include <string.h>
+
+bool filters_inflate(struct libdeflate_decompressor *d, const void *in, size_t nin, void *out, size_t nout)
+{
+	size_t got = 0;
+	return libdeflate_zlib_decompress(d, in, nin, out, nout, &got) == LIBDEFLATE_SUCCESS && got == nout;
+}
+
+/* ---- shuffle ---- */
+
+/* 16 bytes at once, in whatever register the machine has (GCC's vector extension: punpcklbw, zip1, ...). */
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint16_t words8 __attribute__((vector_size(16)));
+
+static inline bytes16 load(const uint8_t *p)
+{
+	bytes16 v;
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+static inline void store(uint8_t *p, bytes16 v)
+{
+	memcpy(p, &v, sizeof v);
+}
+
+static inline bytes16 zip_low(bytes16 a, bytes16 b)
+{
+	return __builtin_shuffle(a, b, (bytes16){ 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23 });
+}
+
+static inline bytes16 zip_high(bytes16 a, bytes16 b)
+{
+	return __builtin_shuffle(a, b, (bytes16){ 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31 });
+}
+
+static inline bytes16 zip_words_low(bytes16 a, bytes16 b)
+{
+	return (bytes16)__builtin_shuffle((words8)a, (words8)b, (words8){ 0, 8, 1, 9, 2, 10, 3, 11 });
+}
+
+static inline bytes16 zip_words_high(bytes16 a, bytes16 b)
+{
+	return (bytes16)__builtin_shuffle((words8)a, (words8)b, (words8){ 4, 12, 5, 13, 6, 14, 7, 15 });
+}
+
+/* Elements [from, n) one by one. */
+static void unshuffle_any(const uint8_t *in, uint8_t *out, size_t from, size_t n, size_t size)
+{
+	for (size_t i = from; i < n; i++)
+		for (size_t j = 0; j < size; j++)
+			out[i * size + j] = in[j * n + i];
+}
+
+static void unshuffle2(const uint8_t *in, uint8_t *out, size_t n)
+{
+	size_t i = 0;
+	for (; i + 16 <= n; i += 16) {
+		bytes16 a = load(in + i), b = load(in + n + i);
+		store(out + 2 * i, zip_low(a, b));
+		store(out + 2 * i + 16, zip_high(a, b));
+	}
+	unshuffle_any(in, out, i, n, 2);
+}
+
+static void unshuffle4(const uint8_t *in, uint8_t *out, size_t n)
+{
+	size_t i = 0;
+	for (; i + 16 <= n; i += 16) {
+		bytes16 a = load(in + i), b = load(in + n + i), c = load(in + 2 * n + i), d = load(in + 3 * n + i);
+		bytes16 ab0 = zip_low(a, b), ab1 = zip_high(a, b), cd0 = zip_low(c, d), cd1 = zip_high(c, d);
+		store(out + 4 * i, zip_words_low(ab0, cd0));
+		store(out + 4 * i + 16, zip_words_high(ab0, cd0));
+		store(out + 4 * i + 32, zip_words_low(ab1, cd1));
+		store(out + 4 * i + 48, zip_words_high(ab1, cd1));
+	}
+	unshuffle_any(in, out, i, n, 4);
+}
+
+void filters_unshuffle(const uint8_t *in, uint8_t *out, size_t nbytes, size_t size)
+{
+	size_t n = size ? nbytes / size : 0;
+	if (size == 2)
+		unshuffle2(in, out, n);
+	else if (size == 4)
+		unshuffle4(in, out, n);
+	else
+		unshuffle_any(in, out, 0, n, size);
+	memcpy(out + n * size, in + n * size, nbytes - n * size);
+}
+
+/* ---- Fletcher-32 ---- */
+
+static uint32_t fold(uint32_t sum)
+{
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+uint32_t filters_fletcher32(const uint8_t *in, size_t n)
+{
+	uint32_t sum1 = 0, sum2 = 0;
+	for (size_t left = n / 2; left;) {
+		size_t k = left < 360 ? left : 360; /* as many as cannot overflow */
+		left -= k;
+		for (; k; k--, in += 2) {
+			sum1 += (uint32_t)in[0] << 8 | in[1];
+			sum2 += sum1;
+		}
+		sum1 = fold(sum1);
+		sum2 = fold(sum2);
+	}
+	if (n % 2) {
+		sum1 += (uint32_t)*in << 8;
+		sum2 += sum1;
+		sum1 = fold(sum1);
+		sum2 = fold(sum2);
+	}
+	return fold(sum2) << 16 | fold(sum1);
+}
+
+bool filters_fletcher32_ok(const uint8_t *in, size_t n)
+{
+	if (n < 4)
+		return false;
+	uint32_t sum = filters_fletcher32(in, n - 4), stored = le32(in + n - 4);
+	uint32_t swapped = (sum & 0x00ff00ff) << 8 | (sum >> 8 & 0x00ff00ff);
+	return stored == sum || stored == swapped;
+}

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The chain is cut at its zero-phase stages into reaches. A reach is a buffer of frames in time order, with the stages that work in place
+ * on what arrives there (causal filters, references):
+ *
+ *	frames -> convert -> [reach 0, in place] -> zero-phase 0 -> [reach 1, in place] -> zero-phase 1 -> ... -> [last reach] -> out
+ *
+ * A zero-phase stage takes blocks of `grid` frames, with margins, from the reach before it and appends them filtered to the one behind. All share
+ * one grid, so a block that enters completes at most one block in each. The last reach is emptied at the start of each call; the
+ * others drop what no later block reads.
+ */
+#include "kernels/pipeline.h"
+
+#include "kernels/convert.h"
+#include "kernels/plan.h"
+#include "kernels/reference.h"
+#include "kernels/spread.h"
+#include "kernels/zero_phase.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MAX_REACHES = PIPELINE_MAX_STAGES + 1,
+	MAX_WORKERS = 64,   /* scratch is there for so many; more threads than that idle */
+	PIECE = 64,         /* frames of a piece of conversion and reference: 384 channels of it, as stored and as f32, fit in L2 */
+	MAX_CHUNK = 1 << 20,
+};
+
+struct reach {
+	size_t stage, nstages;   /* the stages in place: plan.stages[stage] and the following */
+	float *x;
+	size_t capacity;         /* frames */
+	size_t tile_stride;      /* floats */
+	int64_t first;           /* of the segment: its first frame */
+	size_t nframes;
+	/* Of the zero-phase stage behind; the last reach has none. */
+	const struct plan_stage *zero_phase;
+	int64_t next;            /* where its next block starts */
+};
+
+struct pipeline {
+	struct plan plan;
+	size_t nchannels, ntiles, max_chunk;
+	enum dtype dtype;
+	double *gain, *offset;   /* NULL without */
+	size_t nreaches;
+	struct reach reaches[MAX_REACHES];
+	struct sos_state *states[PIPELINE_MAX_STAGES]; /* [ntiles] for causal stages */
+	bool started[PIPELINE_MAX_STAGES];             /* causal stages: the state is there */
+	size_t filter_workers, reference_workers;
+	size_t filter_scratch_bytes, reference_scratch_bytes; /* of one worker */
+	char *filter_scratch, *reference_scratch;
+	int64_t segment_frames;  /* -1: not known */
+	int64_t segment_end;     /* known from the flush on, before that INT64_MAX */
+	char *arena;             /* everything above that is an array */
+};
+
+/* --- memory --- */
+
+/* Lays out an array of count items in the arena; *at is its place. False if that overflows. */
+static bool carve(size_t *total, size_t count, size_t item, size_t *at)
+{
+	size_t bytes;
+	*at = *total;
+	if (__builtin_mul_overflow(count, item, &bytes) || __builtin_add_overflow(bytes, 63, &bytes))
+		return false;
+	return !__builtin_add_overflow(*total, bytes & ~(size_t)63, total);
+}
+
+static void find_reaches(struct pipeline *p)
+{
+	struct reach *r = &p->reaches[0];
+	p->nreaches = 1;
+	for (size_t i = 0; i < p->plan.nstages; i++) {
+		if (!p->plan.stages[i].zero_phase) {
+			r->nstages++;
+			continue;
+		}
+		r->zero_phase = &p->plan.stages[i];
+		r = &p->reaches[p->nreaches++];
+		r->stage = i + 1;
+	}
+}
+
+/* Frames a reach must hold: a block with both margins, and in later ones, where whole blocks arrive, one block more. An odd number, so that
+ * the same frame of different tiles falls into different sets of the caches. */
+static size_t capacity(const struct pipeline *p, size_t i)
+{
+	const struct reach *r = &p->reaches[i];
+	if (!r->zero_phase)
+		return (i ? p->plan.grid : p->max_chunk) | 1;
+	return (p->plan.grid * (i ? 2 : 1) + 2 * r->zero_phase->margin) | 1;
+}
+
+static size_t filter_scratch_frames(const struct pipeline *p)
+{
+	size_t most = 0;
+	for (size_t i = 0; i < p->plan.nstages; i++) {
+		const struct plan_stage *s = &p->plan.stages[i];
+		size_t frames = p->plan.grid + 2 * s->margin + 2 * s->sos.edge;
+		if (s->zero_phase && frames > most)
+			most = frames;
+	}
+	return most;
+}
+
+static bool uses_median(const struct pipeline *p)
+{
+	for (size_t i = 0; i < p->plan.nstages; i++)
+		if (p->plan.stages[i].kind == STAGE_COMMON_REFERENCE && p->plan.stages[i].op == REFERENCE_MEDIAN)
+			return true;
+	return false;
+}
+
+/* Sizes everything and, if the arena is there, places it. False if the total overflows. */
+static bool lay_out(struct pipeline *p, bool scaled, size_t *total)
+{
+	size_t at = 0;
+	char *arena = p->arena;
+	bool fits = true;
+
+	*total = 0;
+	for (size_t i = 0; i < p->nreaches; i++) {
+		struct reach *r = &p->reaches[i];
+		r->capacity = capacity(p, i);
+		fits = fits && !__builtin_mul_overflow(r->capacity, (size_t)LANES, &r->tile_stride);
+		fits = fits && r->tile_stride <= SIZE_MAX / sizeof(float);
+		fits = fits && carve(total, p->ntiles, fits ? r->tile_stride * sizeof(float) : 0, &at);
+		r->x = arena ? (float *)(arena + at) : NULL;
+	}
+	for (size_t i = 0; i < p->plan.nstages; i++) {
+		if (!p->plan.stages[i].causal)
+			continue;
+		fits = fits && carve(total, p->ntiles, sizeof(struct sos_state), &at);
+		p->states[i] = arena ? (struct sos_state *)(arena + at) : NULL;
+	}
+	p->filter_workers = p->ntiles < MAX_WORKERS ? p->ntiles : MAX_WORKERS;
+	p->filter_scratch_bytes = filter_scratch_frames(p) * LANES * sizeof(float);
+	fits = fits && carve(total, p->filter_workers, p->filter_scratch_bytes, &at);
+	p->filter_scratch = arena ? arena + at : NULL;
+	p->reference_workers = MAX_WORKERS;
+	p->reference_scratch_bytes = uses_median(p) ? reference_scratch(p->nchannels) : 0;
+	fits = fits && carve(total, p->reference_workers, p->reference_scratch_bytes, &at);
+	p->reference_scratch = arena ? arena + at : NULL;
+	fits = fits && carve(total, scaled ? p->nchannels : 0, sizeof(double), &at);
+	p->gain = arena && scaled ? (double *)(arena + at) : NULL;
+	fits = fits && carve(total, scaled ? p->nchannels : 0, sizeof(double), &at);
+	p->offset = arena && scaled ? (double *)(arena + at) : NULL;
+	return fits && *total <= PTRDIFF_MAX;
+}
+
+/* A pipeline without its arena. */
+static enum status describe(struct pipeline *p, const struct pipeline_spec *spec, size_t max_chunk, struct error *e)
+{
+	enum status status = plan_make(&p->plan, spec, e);
+	if (status)
+		return status;
+	if (max_chunk < 1 || max_chunk > MAX_CHUNK)
+		return error_set(e, STATUS_INVALID, "chunk", "use 1 to 1048576 frames", "chunks of %zu frames", max_chunk);
+	p->nchannels = spec->nchannels;
+	p->ntiles = (spec->nchannels + LANES - 1) / LANES;
+	p->max_chunk = max_chunk;
+	p->dtype = spec->dtype;
+	find_reaches(p);
+	return STATUS_OK;
+}
+
+enum status pipeline_new(struct pipeline **out, const struct pipeline_spec *spec, size_t max_chunk, struct error *e)
+{
+	size_t total;
+	struct pipeline *p = calloc(1, sizeof *p);
+
+	*out = NULL;
+	if (!p)
+		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a pipeline");
+	enum status status = describe(p, spec, max_chunk, e);
+	if (status)
+		goto fail;
+	status = STATUS_NO_MEMORY;
+	if (lay_out(p, spec->gain != NULL, &total))
+		p->arena = aligned_alloc(64, total);
+	if (!p->arena) {
+		error_set(e, status, NULL, "use fewer channels, smaller chunks or a higher freq_min", "no memory for a pipeline of %zu channels",
+			  spec->nchannels);
+		goto fail;
+	}
+	lay_out(p, spec->gain != NULL, &total);
+	if (spec->gain) {
+		memcpy(p->gain, spec->gain, spec->nchannels * sizeof *p->gain);
+		memcpy(p->offset, spec->offset, spec->nchannels * sizeof *p->offset);
+	}
+	pipeline_reset(p, spec->first_frame, spec->segment_frames);
+	*out = p;
+	return STATUS_OK;
+fail:
+	pipeline_free(p);
+	return status;
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	if (!p)
+		return;
+	free(p->arena);
+	free(p);
+}
+
+size_t pipeline_bytes(const struct pipeline_spec *spec, size_t max_chunk)
+{
+	struct pipeline p = { 0 };
+	struct pipeline_spec plain = *spec;
+	size_t total;
+
+	plain.gain = plain.offset = NULL; /* their values do not matter here */
+	if (describe(&p, &plain, max_chunk, NULL))
+		return 0;
+	if (!lay_out(&p, spec->gain != NULL, &total) || __builtin_add_overflow(total, sizeof p, &total))
+		return SIZE_MAX;
+	return total;
+}
+
+void pipeline_reset(struct pipeline *p, int64_t first_frame, int64_t segment_frames)
+{
+	int64_t grid = (int64_t)p->plan.grid, first = first_frame;
+
+	p->segment_frames = segment_frames;
+	p->segment_end = INT64_MAX;
+	memset(p->started, 0, sizeof p->started);
+	for (size_t i = 0; i < p->nreaches; i++) {
+		struct reach *r = &p->reaches[i];
+		r->first = first;
+		r->nframes = 0;
+		if (!r->zero_phase)
+			break;
+		/* The first block with a whole left margin; from the start of the segment that is the first block. */
+		if (first > 0)
+			first = (first + (int64_t)r->zero_phase->margin + grid - 1) / grid * grid;
+		r->next = first;
+	}
+}
+
+/* --- what a request must read --- */
+
+void pipeline_halo(const struct pipeline_spec *spec, size_t *before, size_t *behind, bool *from_start)
+{
+	size_t grid = plan_grid(spec), frames = 0;
+
+	*from_start = false;
+	for (size_t i = 0; i < spec->nstages && i < PIPELINE_MAX_STAGES; i++) {
+		const struct stage_spec *s = &spec->stages[i];
+		if (s->kind == STAGE_COMMON_REFERENCE)
+			continue;
+		if (s->zero_phase)
+			frames += grid - 1 + plan_margin(s->freq_min_hz, spec->fs_hz);
+		else
+			*from_start = true;
+	}
+	*before = *behind = frames;
+}
+
+void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop, int64_t segment_frames, int64_t *from, int64_t *to)
+{
+	int64_t grid = (int64_t)plan_grid(spec);
+	size_t nstages = spec->nstages < PIPELINE_MAX_STAGES ? spec->nstages : PIPELINE_MAX_STAGES;
+
+	for (size_t i = nstages; i-- > 0 && start < stop;) {
+		const struct stage_spec *s = &spec->stages[i];
+		if (s->kind == STAGE_COMMON_REFERENCE)
+			continue;
+		if (!s->zero_phase) {
+			start = 0;
+			continue;
+		}
+		int64_t margin = (int64_t)plan_margin(s->freq_min_hz, spec->fs_hz);
+		start = start / grid * grid - margin;
+		stop = (stop + grid - 1) / grid * grid + margin;
+		start = start > 0 ? start : 0;
+		stop = stop < segment_frames ? stop : segment_frames;
+	}
+	*from = start;
+	*to = stop;
+}
+
+/* --- stages in place --- */
+
+/* Some frames of a reach, from frame `at` on: conversion, if `frames` is not NULL, then `nstages` references. */
+struct frames_job {
+	struct pipeline *p;
+	struct reach *r;
+	size_t at, n;
+	const char *frames;
+	size_t stage, nstages;
+};
+
+static void frames_piece(void *arg, size_t worker, size_t i)
+{
+	const struct frames_job *job = arg;
+	const struct pipeline *p = job->p;
+	size_t start = i * PIECE, n = job->n - start < PIECE ? job->n - start : PIECE;
+	float *x = job->r->x + (job->at + start) * LANES;
+
+	if (job->frames)
+		convert_frames(p->dtype, job->frames + start * p->nchannels * dtype_size(p->dtype), n, p->nchannels, p->gain, p->offset, x,
+			       job->r->tile_stride);
+	for (size_t s = 0; s < job->nstages; s++) {
+		if (p->plan.stages[job->stage + s].op == REFERENCE_MEDIAN)
+			reference_median(x, job->r->tile_stride, n, p->nchannels, p->reference_scratch + worker * p->reference_scratch_bytes);
+		else
+			reference_average(x, job->r->tile_stride, n, p->nchannels);
+	}
+}
+
+struct causal_job {
+	struct pipeline *p;
+	struct reach *r;
+	size_t at, n;
+	size_t stage;
+};
+
+static void causal_tile(void *arg, size_t worker, size_t tile)
+{
+	const struct causal_job *job = arg;
+	struct pipeline *p = job->p;
+	const struct sos *sos = &p->plan.stages[job->stage].sos;
+	float *x = job->r->x + tile * job->r->tile_stride + job->at * LANES;
+
+	(void)worker;
+	if (!p->started[job->stage])
+		sos_start(sos, &p->states[job->stage][tile], x);
+	sos_run(sos, &p->states[job->stage][tile], x, x, 1, job->n);
+}
+
+/* Appends n frames, which stand at `frames` as stored or, if that is NULL, already in the buffer, and runs the reach's stages on them. */
+static void append(struct pipeline *p, struct reach *r, size_t n, const char *frames, const struct executor *ex)
+{
+	size_t at = r->nframes, stage = r->stage, end = r->stage + r->nstages;
+
+	r->nframes += n;
+	while (n > 0 && (frames || stage < end)) {
+		size_t run = stage;
+		while (run < end && p->plan.stages[run].kind == STAGE_COMMON_REFERENCE)
+			run++;
+		if (frames || run > stage) {
+			struct frames_job job = { p, r, at, n, frames, stage, run - stage };
+			spread(ex, (n + PIECE - 1) / PIECE, p->reference_workers, frames_piece, &job);
+			frames = NULL;
+			stage = run;
+		} else {
+			struct causal_job job = { p, r, at, n, stage };
+			spread(ex, p->ntiles, p->ntiles, causal_tile, &job);
+			p->started[stage++] = true;
+		}
+	}
+}
+
+/* --- zero-phase stages --- */
+
+/* How many frames at the start of a reach no block from r->next on reads. */
+static size_t droppable(const struct reach *r)
+{
+	int64_t drop = r->next - (int64_t)r->zero_phase->margin - r->first;
+	if (drop <= 0)
+		return 0;
+	return (uint64_t)drop < r->nframes ? (size_t)drop : r->nframes;
+}
+
+static void drop_from_tile(struct reach *r, size_t tile, size_t drop)
+{
+	float *x = r->x + tile * r->tile_stride;
+	if (drop > 0)
+		memmove(x, x + drop * LANES, (r->nframes - drop) * LANES * sizeof *x);
+}
+
+/* Before the first block of a request that starts inside the segment. */
+static void trim(struct pipeline *p, struct reach *r)
+{
+	size_t drop = droppable(r);
+	if (drop == 0)
+		return;
+	for (size_t tile = 0; tile < p->ntiles; tile++)
+		drop_from_tile(r, tile, drop);
+	r->first += (int64_t)drop;
+	r->nframes -= drop;
+}
+
+/* One block [r->next, r->next + nwanted), of which [first, first + nread) is read. */
+struct block_job {
+	struct pipeline *p;
+	struct reach *r, *to;
+	size_t from, nread, skip, nwanted; /* from: in the reach; skip: of what is read, before what is wanted */
+	size_t drop;                       /* frames to drop afterwards */
+};
+
+static void block_tile(void *arg, size_t worker, size_t tile)
+{
+	const struct block_job *job = arg;
+	const struct pipeline *p = job->p;
+	const float *x = job->r->x + tile * job->r->tile_stride + job->from * LANES;
+	float *y = job->to->x + tile * job->to->tile_stride + job->to->nframes * LANES;
+	float *scratch = (float *)(p->filter_scratch + worker * p->filter_scratch_bytes);
+
+	zero_phase_tile(&job->r->zero_phase->sos, x, job->nread, job->skip, job->nwanted, scratch, y);
+	drop_from_tile(job->r, tile, job->drop); /* while the tile is in the cache */
+}
+
+/* Has the reach's zero-phase stage all it needs for its next block? *stop: the end of what it reads. */
+static bool block_ready(const struct pipeline *p, const struct reach *r, int64_t *stop)
+{
+	int64_t end = r->first + (int64_t)r->nframes;
+	*stop = r->next + (int64_t)p->plan.grid + (int64_t)r->zero_phase->margin;
+	if (*stop > p->segment_end)
+		*stop = p->segment_end;
+	return r->next < end && *stop <= end;
+}
+
+static void run_block(struct pipeline *p, size_t i, int64_t stop, const struct executor *ex)
+{
+	struct reach *r = &p->reaches[i], *to = &p->reaches[i + 1];
+	int64_t start = r->next - (int64_t)r->zero_phase->margin;
+	if (start < r->first)
+		start = r->first; /* only at the start of the segment */
+	int64_t wanted_end = r->next + (int64_t)p->plan.grid < stop ? r->next + (int64_t)p->plan.grid : stop;
+	struct block_job job = {
+		.p = p,
+		.r = r,
+		.to = to,
+		.from = (size_t)(start - r->first),
+		.nread = (size_t)(stop - start),
+		.skip = (size_t)(r->next - start),
+		.nwanted = (size_t)(wanted_end - r->next),
+	};
+	if (to->nframes == 0)
+		to->first = r->next;
+	r->next += (int64_t)p->plan.grid;
+	job.drop = droppable(r);
+	spread(ex, p->ntiles, p->filter_workers, block_tile, &job);
+	r->first += (int64_t)job.drop;
+	r->nframes -= job.drop;
+	append(p, to, job.nwanted, NULL, ex);
+	if (to->zero_phase)
+		trim(p, to);
+}
+
+/* Runs the blocks that are ready, those farthest down the chain first, until frames come out or there are none. */
+static void run_blocks(struct pipeline *p, const struct executor *ex)
+{
+	size_t last = p->nreaches - 1;
+	for (size_t i = last; i-- > 0 && p->reaches[last].nframes == 0;) {
+		int64_t stop;
+		if (!block_ready(p, &p->reaches[i], &stop))
+			continue;
+		run_block(p, i, stop, ex);
+		i = last; /* look from the end again */
+	}
+}
+
+/* --- the calls --- */
+
+/* Frames to take of n: up to where the first zero-phase stage's next block is complete, so that one call makes one block at most. */
+static size_t taken(const struct pipeline *p, size_t n)
+{
+	const struct reach *r = &p->reaches[0];
+	if (n > p->max_chunk)
+		n = p->max_chunk;
+	if (n > r->capacity - r->nframes)
+		n = r->capacity - r->nframes;
+	if (r->zero_phase) {
+		int64_t need = r->next + (int64_t)p->plan.grid + (int64_t)r->zero_phase->margin - r->first - (int64_t)r->nframes;
+		if (n > (uint64_t)need)
+			n = (size_t)need;
+	}
+	return n;
+}
+
+static void empty_last(struct pipeline *p)
+{
+	struct reach *r = &p->reaches[p->nreaches - 1];
+	r->first += (int64_t)r->nframes;
+	r->nframes = 0;
+}
+
+static struct slab last_slab(const struct pipeline *p)
+{
+	const struct reach *r = &p->reaches[p->nreaches - 1];
+	return (struct slab){ r->x, p->nchannels, p->ntiles, r->tile_stride, r->nframes, r->first };
+}
+
+void pipeline_step(struct pipeline *p, const void *frames, size_t nframes, const struct executor *ex, size_t *consumed, struct slab *out)
+{
+	struct reach *r = &p->reaches[0];
+	empty_last(p);
+	*consumed = taken(p, nframes);
+	append(p, r, *consumed, frames, ex);
+	if (r->zero_phase) {
+		trim(p, r);
+		run_blocks(p, ex);
+	}
+	*out = last_slab(p);
+}
+
+void pipeline_flush(struct pipeline *p, const struct executor *ex, struct slab *out)
+{
+	const struct reach *r = &p->reaches[0];
+	int64_t end = r->first + (int64_t)r->nframes;
+
+	empty_last(p);
+	/* If what was pushed ends before the segment does, the blocks that would need the rest never get ready. */
+	p->segment_end = p->segment_frames > end ? p->segment_frames : end;
+	run_blocks(p, ex);
+	*out = last_slab(p);
+}

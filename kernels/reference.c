@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "kernels/reference.h"
+
+size_t reference_scratch(size_t nchannels)
+{
+	return (nchannels + LANES - 1) / LANES * LANES * REFERENCE_FRAMES * sizeof(float);
+}
+
+void reference_median(float *x, size_t tile_stride, size_t nframes, size_t nchannels, void *scratch)
+{
+	for (size_t t = 0; t < nframes; t += REFERENCE_FRAMES) {
+		size_t n = nframes - t < REFERENCE_FRAMES ? nframes - t : REFERENCE_FRAMES;
+		ISA_PICK(reference_median_16)(x + t * LANES, tile_stride, n, nchannels, scratch);
+	}
+}
+
+void reference_average(float *x, size_t tile_stride, size_t nframes, size_t nchannels)
+{
+	for (size_t t = 0; t < nframes; t += REFERENCE_FRAMES) {
+		size_t n = nframes - t < REFERENCE_FRAMES ? nframes - t : REFERENCE_FRAMES;
+		ISA_PICK(reference_average_16)(x + t * LANES, tile_stride, n, nchannels);
+	}
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The median over channels of 16 frames at once, frames as lanes, so that there is no operation across lanes:
+ *
+ *  1. Tiles are transposed, 16 x 16 values at a time, into scratch [channel][16 frames]: L1 for up to 500 channels or so.
+ *  2. One pass finds each frame's minimum L, maximum H, sum, and whether there is a NaN.
+ *  3. Passes with a pivot p, L < p <= H: how many values lie below p, the largest below (A), the smallest not below (B). With r1 and r2
+ *     the two middle ranks: too few below and both middle values are >= B, so L = B; too many and they are <= A, so H = A; else they are A
+ *     and B. Done once L = H. Bounds are always values that occur, so ties cost nothing and every pass takes at least one distinct
+ *     value off.
+ *
+ * Pivots: the mean first. Then, since A and B are values of known rank, a straight line tells where the middle ranks should be: between L
+ * and H once both have been moved, else from the one that has been, with the spacing that values have in the middle of noise. About 4 passes for 384 channels of noise. Every third pivot is
+ * the midpoint; after INTERPOLATED passes all are midpoints of the integers that order as the floats do, so no input takes more than
+ * INTERPOLATED + 32. The result is exact whatever the pivots were.
+ */
+#include "kernels/reference.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum { INTERPOLATED = 14 };
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+#if defined(__AVX512F__)
+enum { WIDTH = 16 };
+#elif defined(__AVX2__)
+enum { WIDTH = 8 };
+#else
+enum { WIDTH = 4 };
+#endif
+enum { GROUPS = LANES / WIDTH };
+
+typedef float vf __attribute__((vector_size(WIDTH * 4)));
+typedef int32_t vi __attribute__((vector_size(WIDTH * 4)));
+
+/* mask ? a : b; mask lanes are 0 or -1. */
+static inline vf choose(vi mask, vf a, vf b)
+{
+	return (vf)((mask & (vi)a) | (~mask & (vi)b));
+}
+
+static inline vi choose_i(vi mask, vi a, vi b)
+{
+	return (mask & a) | (~mask & b);
+}
+
+static inline vf splat(float x)
+{
+	return x - (vf){ 0 };
+}
+
+static inline bool any(vi mask)
+{
+	int32_t lane[WIDTH], all = 0;
+	memcpy(lane, &mask, sizeof lane);
+	for (int i = 0; i < WIDTH; i++)
+		all |= lane[i];
+	return all != 0;
+}
+
+/* a < b ? a : b, and the like. */
+static inline vf lower(vf a, vf b)
+{
+#if defined(__AVX512F__)
+	return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+	return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+	return choose(a < b, a, b);
+#endif
+}
+
+static inline vf higher(vf a, vf b)
+{
+#if defined(__AVX512F__)
+	return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+	return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+	return choose(a > b, a, b);
+#endif
+}
+
+/* What one pass over the channels tells about pivot p. */
+struct split {
+	vi below; /* how many are < p */
+	vf under; /* the largest of them, or -infinity */
+	vf over;  /* the smallest of the others, or infinity */
+};
+
+static inline struct split split_at(const float *column, size_t nchannels, vf p)
+{
+#if defined(__AVX512F__)
+	/* Two chains of each, since an operation takes longer than its turn. */
+	const __m512i one = _mm512_set1_epi32(1);
+	__m512 pivot = (__m512)p, under[2], over[2];
+	__m512i below[2];
+	for (int k = 0; k < 2; k++) {
+		below[k] = _mm512_setzero_si512();
+		under[k] = _mm512_set1_ps(-INFINITY);
+		over[k] = _mm512_set1_ps(INFINITY);
+	}
+	size_t c = 0;
+	for (; c + 2 <= nchannels; c += 2)
+		for (int k = 0; k < 2; k++) {
+			__m512 x = _mm512_load_ps(column + (c + (size_t)k) * LANES);
+			__mmask16 less = _mm512_cmp_ps_mask(x, pivot, _CMP_LT_OQ);
+			below[k] = _mm512_mask_add_epi32(below[k], less, below[k], one);
+			under[k] = _mm512_mask_max_ps(under[k], less, under[k], x);
+			over[k] = _mm512_mask_min_ps(over[k], (__mmask16)~less, over[k], x);
+		}
+	if (c < nchannels) {
+		__m512 x = _mm512_load_ps(column + c * LANES);
+		__mmask16 less = _mm512_cmp_ps_mask(x, pivot, _CMP_LT_OQ);
+		below[0] = _mm512_mask_add_epi32(below[0], less, below[0], one);
+		under[0] = _mm512_mask_max_ps(under[0], less, under[0], x);
+		over[0] = _mm512_mask_min_ps(over[0], (__mmask16)~less, over[0], x);
+	}
+	return (struct split){ (vi)_mm512_add_epi32(below[0], below[1]), (vf)_mm512_max_ps(under[0], under[1]),
+			       (vf)_mm512_min_ps(over[0], over[1]) };
+#else
+	struct split s = { (vi){ 0 }, splat(-INFINITY), splat(INFINITY) };
+	for (size_t c = 0; c < nchannels; c++) {
+		vf x = *(const vf *)(column + c * LANES);
+		vi less = x < p;
+		s.below -= less;
+		s.under = higher(choose(less, x, splat(-INFINITY)), s.under);
+		s.over = lower(choose(less, splat(INFINITY), x), s.over);
+	}
+	return s;
+#endif
+}
+
+/* Integers that order as floats do, and back (it is its own inverse). */
+static inline vi ordered(vi bits)
+{
+	return bits ^ ((bits >> 31) & 0x7fffffff);
+}
+
+/* The f32 halfway between by rank among all floats, in (low, high]. */
+static inline vf halfway(vf low, vf high)
+{
+	vi a = ordered((vi)(low + 0.0f)), b = ordered((vi)high); /* low -0 is +0, or +0 would count as above it */
+	vi middle = (a & b) + ((a ^ b) >> 1);
+	middle = choose_i(middle > a, middle, b);
+	return (vf)ordered(middle);
+}
+
+/* p if it lies in (low, high], else halfway; NaN too. */
+static inline vf into(vf p, vf low, vf high)
+{
+	return choose((p > low) & (p <= high), p, halfway(low, high));
+}
+
+/* What is known of the middle values of each frame. */
+struct bounds {
+	vf low, high;           /* they lie in [low, high], both values that occur */
+	vf low_rank, high_rank; /* ranks of these */
+	vi low_moved, high_moved;
+	vf spacing;             /* guess: from one value to the next near the middle */
+};
+
+static inline vf next_pivot(const struct bounds *b, vf middle_rank, int pass)
+{
+	if (pass >= INTERPOLATED)
+		return halfway(b->low, b->high);
+	if (pass % 3 == 2)
+		return into(b->low + (b->high - b->low) * 0.5f, b->low, b->high);
+	vf line = b->low + (b->high - b->low) * ((middle_rank - b->low_rank) / (b->high_rank - b->low_rank));
+	vf up = b->low + (middle_rank - b->low_rank) * b->spacing;
+	vf down = b->high - (b->high_rank - middle_rank) * b->spacing;
+	vf p = choose(b->low_moved & b->high_moved, line, choose(b->low_moved, up, down));
+	return into(p, b->low, b->high);
+}
+
+/* First bounds, first pivot in *p; frames with a NaN, told in *nan, get bounds that end the search. */
+static inline struct bounds survey(const float *column, size_t nchannels, vf *p, vi *nan)
+{
+	vf low = splat(INFINITY), high = splat(-INFINITY), sum = splat(0);
+	*nan = (vi){ 0 };
+	for (size_t c = 0; c < nchannels; c++) {
+		vf x = *(const vf *)(column + c * LANES);
+		low = lower(x, low);
+		high = higher(x, high);
+		*nan |= x != x;
+		sum += x;
+	}
+	low = choose(*nan, splat(0), low);
+	high = choose(*nan, splat(0), high);
+	*p = into(sum / (float)nchannels, low, high);
+	/* n normal values span about 6 deviations, and lie 1 / (0.4 n) of one apart in the middle. */
+	return (struct bounds){ .low = low, .high = high, .high_rank = splat((float)nchannels - 1),
+				.spacing = (high - low) * (1.0f / 6 / 0.4f) / (float)nchannels };
+}
+
+/* The medians of the frames in the lanes of `column`. */
+static inline vf middle_of(const float *column, size_t nchannels)
+{
+	const vi r1 = (vi){ 0 } + (int32_t)((nchannels - 1) / 2), r2 = (vi){ 0 } + (int32_t)(nchannels / 2);
+	const vf middle_rank = splat((float)(nchannels - 1) / 2);
+	const vi odd = r1 == r2;
+	vf p;
+	vi nan;
+	struct bounds b = survey(column, nchannels, &p, &nan);
+
+	for (int pass = 0; any(b.low < b.high); pass++) {
+		struct split s = split_at(column, nchannels, p);
+		vf count = __builtin_convertvector(s.below, vf);
+		vi open = b.low < b.high;
+		vi few = open & (s.below <= r1), many = open & (s.below > r2), found = open & ~(few | many);
+		/* For an odd number of channels the value next to the pivot may be the one. */
+		vi is_over = odd & few & (s.below == r1), is_under = odd & many & (s.below == r2 + 1);
+		vf mean = (s.under + s.over) / 2.0f;
+		b.low = choose(few, s.over, choose(is_under, s.under, choose(found, mean, b.low)));
+		b.high = choose(many, s.under, choose(is_over, s.over, choose(found, mean, b.high)));
+		b.low_rank = choose(few, count, b.low_rank);
+		b.high_rank = choose(many, count - 1, b.high_rank);
+		b.low_moved |= few;
+		b.high_moved |= many;
+		p = next_pivot(&b, middle_rank, pass);
+	}
+	return choose(nan, splat(NAN), b.low + 0.0f); /* -0 to +0 */
+}
+
+/* 16 x 16 values, rows LANES floats apart in both. */
+static inline void transpose(const float *restrict x, float *restrict y)
+{
+#if defined(__AVX512F__)
+	__m512 r[16], s[16];
+	for (int i = 0; i < 16; i++)
+		r[i] = _mm512_load_ps(x + i * LANES);
+	for (int i = 0; i < 16; i += 2) {
+		s[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+		s[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+	}
+	for (int i = 0; i < 16; i += 4) {
+		r[i] = (__m512)_mm512_unpacklo_pd((__m512d)s[i], (__m512d)s[i + 2]);
+		r[i + 1] = (__m512)_mm512_unpackhi_pd((__m512d)s[i], (__m512d)s[i + 2]);
+		r[i + 2] = (__m512)_mm512_unpacklo_pd((__m512d)s[i + 1], (__m512d)s[i + 3]);
+		r[i + 3] = (__m512)_mm512_unpackhi_pd((__m512d)s[i + 1], (__m512d)s[i + 3]);
+	}
+	for (int i = 0; i < 4; i++) {
+		s[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+		s[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+		s[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+		s[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+	}
+	for (int i = 0; i < 8; i++) {
+		_mm512_store_ps(y + i * LANES, _mm512_shuffle_f32x4(s[i], s[i + 8], 0x88));
+		_mm512_store_ps(y + (i + 8) * LANES, _mm512_shuffle_f32x4(s[i], s[i + 8], 0xdd));
+	}
+#else
+	for (int row = 0; row < LANES; row++)
+		for (int column = 0; column < LANES; column++)
+			y[column * LANES + row] = x[row * LANES + column];
+#endif
+}
+
+/* A tile of fewer than 16 frames; the missing ones count as 0. */
+static void transpose_part(const float *x, size_t nframes, float *y)
+{
+	_Alignas(64) float whole[LANES * REFERENCE_FRAMES] = { 0 };
+	memcpy(whole, x, nframes * LANES * sizeof *x);
+	transpose(whole, y);
+}
+
+/* Asks for the next 16 frames of a tile. Each tile is another page, where the processor does not look ahead by itself; without this, waiting
+ * for memory takes twice the time of the median. Reaching past the slab is harmless. */
+static inline void fetch(const float *next)
+{
+	for (int t = 0; t < REFERENCE_FRAMES; t++)
+		__builtin_prefetch(next + t * LANES, 1);
+}
+
+/* Takes reference[t] from every channel of frame t. */
+static void subtract(float *x, size_t tile_stride, size_t nframes, size_t nchannels, const float *reference)
+{
+	for (size_t c = 0; c < nchannels; c += LANES, x += tile_stride) {
+		size_t nlanes = nchannels - c < LANES ? nchannels - c : LANES;
+		for (size_t t = 0; t < nframes; t++) {
+			const float r = reference[t];
+			float *frame = x + t * LANES;
+			if (nlanes == LANES)
+				for (size_t i = 0; i < LANES; i += WIDTH)
+					*(vf *)(frame + i) -= r;
+			else
+				for (size_t i = 0; i < nlanes; i++)
+					frame[i] -= r;
+		}
+	}
+}
+
+void VARIANT(reference_median_16)(float *x, size_t tile_stride, size_t nframes, size_t nchannels, float *scratch)
+{
+	_Alignas(64) float reference[REFERENCE_FRAMES];
+	for (size_t c = 0; c < nchannels; c += LANES) {
+		const float *tile = x + c / LANES * tile_stride;
+		fetch(tile + REFERENCE_FRAMES * LANES);
+		if (nframes == REFERENCE_FRAMES)
+			transpose(tile, scratch + c * LANES);
+		else
+			transpose_part(tile, nframes, scratch + c * LANES);
+	}
+	for (int g = 0; g < GROUPS; g++)
+		*(vf *)(reference + g * WIDTH) = middle_of(scratch + g * WIDTH, nchannels);
+	subtract(x, tile_stride, nframes, nchannels, reference);
+}
+
+void VARIANT(reference_average_16)(float *x, size_t tile_stride, size_t nframes, size_t nchannels)
+{
+	_Alignas(64) double sum[REFERENCE_FRAMES][LANES] = { { 0 } };
+	_Alignas(64) float reference[REFERENCE_FRAMES];
+	for (size_t c = 0; c < nchannels; c += LANES) {
+		const float *tile = x + c / LANES * tile_stride;
+		fetch(tile + REFERENCE_FRAMES * LANES);
+		for (size_t t = 0; t < nframes; t++)
+			for (size_t i = 0; i < LANES; i++)
+				sum[t][i] += (double)tile[t * LANES + i];
+	}
+	for (size_t t = 0; t < nframes; t++) {
+		for (size_t half = LANES / 2; half > 0; half /= 2)
+			for (size_t i = 0; i < half; i++)
+				sum[t][i] += sum[t][i + half];
+		reference[t] = (float)(sum[t][0] / (double)nchannels);
+	}
+	subtract(x, tile_stride, nframes, nchannels, reference);
+}
