@@ -80,6 +80,54 @@ $(BUILD)/%.o: %.c
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
+deps-%:
+	@tests/install-deps $*
+demo: deps-demo ## generate a recording with known spikes, detect, score, draw a picture
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(PYTHON) clients/python/examples/demo.py --build $(BUILD)
+test: deps-test ## all short tests: kernels, units, sanitizers, end to end, clients
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/check $(BUILD)/unit
+	$(Q)$(MAKE) --no-print-directory check-kernels check-unit check-layers
+	$(Q)$(MAKE) --no-print-directory asan
+	$(Q)$(MAKE) --no-print-directory check-clients
+check-kernels: $(BUILD)/check ## kernel tests; CHECK='--seed 7 name*' chooses
+	$(BUILD)/check $(CHECK)
+check-unit: all $(BUILD)/unit ## unit tests
+	$(BUILD)/unit
+check-layers: ## who includes whom
+	$(Q)$(PYTHON) tests/layers.py
+check-clients: all ## end-to-end tests with the Python, C, shell and Octave clients
+	SPIKED_BUILD=$(abspath $(BUILD)) SPIKED_BINARY=$(abspath $(BUILD))/spiked PYTHONPATH=clients/python PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e $(PYTEST)
+san_flags := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+asan: ## kernel and unit tests under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN="$(san_flags)" all $(BUILD)/asan/check $(BUILD)/asan/unit
+	$(BUILD)/asan/check
+	$(BUILD)/asan/unit
+bench: deps-test ## side by side with SciPy, NumPy and h5py, as ratios
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/check $(BUILD)/bench_roundtrip
+	$(Q)SPIKED_BUILD=$(abspath $(BUILD)) PYTHONPATH=clients/python $(PYTHON) tests/bench/bench.py $(BENCH)
+interop: deps-test all ## read results with pynwb and SpikeInterface, in a virtual environment (needs PyPI)
+	$(Q)SPIKED_BUILD=$(abspath $(BUILD)) tests/interop/run $(BUILD)
+$(BUILD)/bench_roundtrip: $(BUILD)/tests/bench/roundtrip.o $(BUILD)/libspiked.a
+	$(call link,-lnanomsg $(call pkg,--libs,jansson) -lpthread)
+
+install: all ## install below PREFIX (DESTDIR for packaging)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/etc \
+		$(DESTDIR)$(PREFIX)/share/doc/spiked $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/spiked
+	install -m 755 $(BUILD)/spiked $(BUILD)/spiked-h5 $(BUILD)/spikectl $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILD)/libspiked.so $(DESTDIR)$(PREFIX)/lib/libspiked.so.1
+	ln -sf libspiked.so.1 $(DESTDIR)$(PREFIX)/lib/libspiked.so
+	install -m 644 $(BUILD)/libspiked.a $(DESTDIR)$(PREFIX)/lib
+	install -m 644 clients/c/spiked.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 config/spiked.conf $(DESTDIR)$(PREFIX)/etc
+	install -m 644 config/spiked.service $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 README.md LICENSE CHANGELOG.md protocol/SPEC.md $(DESTDIR)$(PREFIX)/share/doc/spiked
+	cp -r clients/python clients/matlab $(DESTDIR)$(PREFIX)/share/spiked
+format: ## clang-format what has changed
+	git diff --name-only HEAD -- '*.c' '*.h' | xargs -r clang-format -i
+.PHONY: demo test check-kernels check-unit check-layers check-clients asan bench interop install format
+
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-14s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
 clean: ## remove everything that was built
