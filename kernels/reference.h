@@ -7,7 +7,8 @@
  * a[i] + a[i + 8], then + 4, + 2, + 1, and the total divided by the number of channels and rounded to f32.
  *
  * A NaN in a frame makes its reference NaN, and so the whole frame, as in NumPy; other frames do not notice. Infinities are ordinary values
- * of the median. Lanes past the last channel stay 0. Same bits on every instruction set. Frames are independent of each other.
+ * of the median (between two of different sign in the middle the mean is NaN). Lanes past the last channel stay 0. Same bits on every
+ * instruction set, up to which NaN it is. Frames are independent of each other.
  */
 #ifndef KERNELS_REFERENCE_H
 #define KERNELS_REFERENCE_H

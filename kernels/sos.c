@@ -5,6 +5,10 @@
 #include <math.h>
 #include <string.h>
 
+#ifndef CMPLX /* glibc has it for GCC only */
+#define CMPLX(re, im) __builtin_complex((double)(re), (double)(im))
+#endif
+
 /* The design follows scipy.signal (1.10.1) buttap, lp2bp_zpk, lp2hp_zpk, bilinear_zpk and zpk2sos step by step and in the same order of
  * operations, so that poles and coefficients come out as SciPy's to the last bits. */
 

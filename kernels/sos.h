@@ -11,14 +11,17 @@
  *
  * Why 0.99 is the border (SOS_WIDE_RADIUS). A rounding error that enters a state comes out through 1/A(z); for a pole pair rho*exp(+-jw)
  * the sum of |impulse response| of 1/A is at most 1/(1-rho)^2, 1e4 at the border. That times half an f32 epsilon is 6e-4 of the largest
- * value in the section if every rounding conspires; as independent errors (rms gain of 1/A: about 60 at 300 Hz of 30 kHz) it is some 1e-5,
- * below the step of any converter. The usual bands (300 Hz and up, to 48 kHz, order 5) have rho < 0.99; narrow ones and those for LFP
- * do not, and take about twice the time.
+ * value in the section if every rounding conspires; as independent errors (rms gain of 1/A: about 60 at 300 Hz of 30 kHz) it is some 1e-5.
+ * Measured, order 5, zero phase, against f64: noise of 60 counts rms after the filter comes out with an error of 0.0004 rms, on an
+ * offset of 20000 counts 0.001 (order 8: 0.02), below the step of the converter. The usual bands (300 Hz and up, to 48 kHz, order 5) have
+ * rho < 0.99; narrow ones and those for LFP do not, and take two to three times as long.
  *
  * No contraction: all instruction sets give the same bits, and so does every cut of a run into pieces.
- * NaN and infinity stay in the state of their channel for good. Denormals: when the input falls silent, states decay into denormals, which
- * some CPUs take 100 times longer for. Every SOS_GRID frames, counted from the start of the run, states below 2^-80 are therefore set
- * to 0: that is at most SOS_GRID slow frames, and it does not depend on how the run is cut.
+ * NaN and infinity stay in the state of their channel for good.
+ * Denormals: when the input falls silent, states decay into denormals, which some CPUs take 100 times longer for (not Zen 5, where
+ * denormal input was measured to cost less than 6 %). Every SOS_GRID frames, counted from the start of the run, states below 2^-80 are
+ * therefore set to 0: at most SOS_GRID frames are slow, and it does not depend on how the run is cut. No FTZ or DAZ is asked for, nor may
+ * a thread set them: they would change bits.
  */
 #ifndef KERNELS_SOS_H
 #define KERNELS_SOS_H

@@ -28,7 +28,9 @@ static inline __attribute__((always_inline)) void NAME(group)(const struct sos *
 		z1[i] = *(const NAME(vector) *)(z + (2 * i + 1) * LANES);
 	}
 	const ptrdiff_t step = direction * LANES;
+	const ptrdiff_t ahead = step * FETCH_FRAMES * (ptrdiff_t)sizeof *x;
 	for (size_t t = 0; t < nframes; t++, x += step, y += step) {
+		sos_fetch(x, y, ahead);
 		NAME(vector) v = __builtin_convertvector(*(const NAME(samples) *)x, NAME(vector)) * s->COEFFICIENTS.gain;
 #pragma GCC unroll 8
 		for (int i = 0; i < nsections; i++) {

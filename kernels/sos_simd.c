@@ -14,6 +14,16 @@ enum { VECTOR_BYTES = 32 };
 enum { VECTOR_BYTES = 16 };
 #endif
 
+/* A tile comes from and goes to L3 or memory at the border of pages the processor does not cross by itself; asking this many frames ahead
+ * takes about a tenth off a pipeline. The addresses may lie outside the tile, which is harmless, but not as pointers in C. */
+enum { FETCH_FRAMES = 32 };
+
+static inline __attribute__((always_inline)) void sos_fetch(const float *x, const float *y, ptrdiff_t ahead)
+{
+	__builtin_prefetch((const void *)((uintptr_t)x + (uintptr_t)ahead));
+	__builtin_prefetch((const void *)((uintptr_t)y + (uintptr_t)ahead), 1);
+}
+
 #define REAL float
 #define INTEGER int32_t
 #define NAME(f) f##_f32

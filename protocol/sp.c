@@ -89,9 +89,9 @@ static enum sp_event tags(struct sp_decoder *d, const uint8_t *in, size_t n, siz
 enum sp_event sp_decode(struct sp_decoder *d, const uint8_t *in, size_t n, size_t *used)
 {
 	*used = 0;
-	size_t part = 0;
 	for (;;) {
-		enum sp_event event = SP_MORE;
+		enum sp_event event;
+		size_t part = 0;
 		size_t left = n - *used;
 		if (d->state == SP_AT_END) {
 			d->state = SP_IN_FRAME;
