@@ -6,9 +6,9 @@
 #ifndef DAEMON_HELPER_ATTRS_H
 #define DAEMON_HELPER_ATTRS_H
 
+#include "daemon/helper/h5.h"
 #include "protocol/error.h"
 
-#include <hdf5.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

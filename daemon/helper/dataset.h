@@ -5,10 +5,10 @@
 #ifndef DAEMON_HELPER_DATASET_H
 #define DAEMON_HELPER_DATASET_H
 
+#include "daemon/helper/h5.h"
 #include "protocol/dtype.h"
 #include "protocol/error.h"
 
-#include <hdf5.h>
 #include <stdbool.h>
 #include <stdint.h>
 

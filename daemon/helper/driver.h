@@ -9,7 +9,8 @@
 #ifndef DAEMON_HELPER_DRIVER_H
 #define DAEMON_HELPER_DRIVER_H
 
-#include <hdf5.h>
+#include "daemon/helper/h5.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 

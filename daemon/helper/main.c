@@ -7,13 +7,13 @@
  * stdin holds NBYTES of parameters: a JSON object, or for write-nwb a message body with arrays. stdout gets one message body (SPEC.md 2).
  * Descriptor 3 is the data file (or the directory to write in), 4 a page of shared memory that names the object being looked at.
  */
+#include "daemon/helper/h5.h"
 #include "daemon/helper/index.h"
 #include "daemon/helper/progress.h"
 #include "daemon/helper/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <hdf5.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -309,8 +309,9 @@ enum status write_run(const struct request *request, struct reply *reply, struct
 	struct content c;
 	struct out o;
 	char digest[17];
-	const char *part = json_string_value(json_object_get(request->m.header, "part")), *name = json_string_value(json_object_get(request->m.header, "name"));
-	bool replace = json_is_true(json_object_get(request->m.header, "replace"));
+	const json_t *header = request->m.header;
+	const char *part = json_string_value(json_object_get(header, "part")), *name = json_string_value(json_object_get(header, "name"));
+	bool replace = json_is_true(json_object_get(header, "replace"));
 	enum status status = take_content(&c, &request->m, e);
 	if (!status) {
 		/* Ids depend on what the file says, not on where it lies. */

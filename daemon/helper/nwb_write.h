@@ -12,7 +12,8 @@
 #ifndef DAEMON_HELPER_NWB_WRITE_H
 #define DAEMON_HELPER_NWB_WRITE_H
 
-#include <hdf5.h>
+
+#include "daemon/helper/h5.h"
 
 #define NWB_WRITE_PEAKS "/scratch/peaks"
 #define NWB_WRITE_NOISE "/scratch/noise_levels"

@@ -6,7 +6,8 @@
 #ifndef DAEMON_HELPER_OUT_H
 #define DAEMON_HELPER_OUT_H
 
-#include <hdf5.h>
+#include "daemon/helper/h5.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

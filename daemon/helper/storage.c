@@ -49,8 +49,8 @@ static enum status add_filters(hid_t dcpl, const char *path, json_t *list, enum 
 			return error_set(e, STATUS_CORRUPT, "file", NULL, "the filters of %s cannot be read", path);
 		enum decodable this = decodable(id, nparameters, parameters);
 		if (this == BY_NOBODY)
-			return error_set(e, STATUS_UNSUPPORTED, "file", "rewrite it with h5repack -f GZIP=4", "%s is compressed with filter %d (%s), which is not built in",
-					 path, id, name[0] ? name : "no name");
+			return error_set(e, STATUS_UNSUPPORTED, "file", "rewrite it with h5repack -f GZIP=4",
+					 "%s is compressed with filter %d (%s), which is not built in", path, id, name[0] ? name : "no name");
 		ndeflate += id == H5Z_FILTER_DEFLATE;
 		if (this > *who || ndeflate > 1)
 			*who = BY_LIBRARY;
@@ -150,7 +150,8 @@ static enum status add_unwritten(const struct dataset *d, uint64_t nelements, st
 	if (nelements > 1ull << 32)
 		return error_set(e, STATUS_CORRUPT, "file", NULL, "%s claims %" PRIu64 " samples, but none was ever written", d->path, nelements);
 	json_object_set_new(reply->result, "storage", json_string("chunked"));
-	json_object_set_new(reply->result, "chunk_dims", json_pack("[I, I]", (json_int_t)(d->dims[0] ? d->dims[0] : 1), (json_int_t)(d->dims[1] ? d->dims[1] : 1)));
+	const json_int_t n0 = d->dims[0] ? (json_int_t)d->dims[0] : 1, n1 = d->dims[1] ? (json_int_t)d->dims[1] : 1;
+	json_object_set_new(reply->result, "chunk_dims", json_pack("[I, I]", n0, n1));
 	json_object_set_new(reply->result, "partial_unfiltered", json_false());
 	return reply_array(reply, "chunks", DTYPE_U8, &missing, nelements != 0, sizeof missing);
 }

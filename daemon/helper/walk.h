@@ -5,7 +5,8 @@
 #ifndef DAEMON_HELPER_WALK_H
 #define DAEMON_HELPER_WALK_H
 
-#include <hdf5.h>
+#include "daemon/helper/h5.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -61,9 +61,11 @@ static int add_actions(posix_spawn_file_actions_t *actions, int in, int out, int
 		error = posix_spawn_file_actions_adddup2(actions, data, 3);
 	if (!error)
 		error = posix_spawn_file_actions_adddup2(actions, progress, LAST_FD);
+#if defined(__GLIBC_PREREQ)
 #if __GLIBC_PREREQ(2, 34)
-	if (!error)
+	if (!error) /* every descriptor of ours is close-on-exec; this is for those of libraries */
 		error = posix_spawn_file_actions_addclosefrom_np(actions, LAST_FD + 1);
+#endif
 #endif
 	return error;
 }

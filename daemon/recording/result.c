@@ -56,7 +56,8 @@ static enum status session_start(const struct recording *r, const struct helper_
 		return status;
 	const char *text = json_string_value(json_object_get(reply.result, "session_start_time"));
 	/* As ISO 8601 starts: 2024-05-06T07:08:09 */
-	bool usable = text && strlen(text) >= 19 && strlen(text) < nout && text[4] == '-' && text[10] == 'T' && strspn(text, "0123456789-+:.TZ") == strlen(text);
+	bool usable = text && strlen(text) >= 19 && strlen(text) < nout && text[4] == '-' && text[10] == 'T' &&
+		      strspn(text, "0123456789-+:.TZ") == strlen(text);
 	if (usable)
 		snprintf(out, nout, "%s", text);
 	helper_reply_fini(&reply);
