@@ -6,6 +6,7 @@
 #include "daemon/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "protocol/digest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -155,11 +156,11 @@ static enum status understand(struct request *r, struct conn *c, struct error *e
 static uint64_t digest_of(const struct message *m)
 {
 	static const char *const keys[] = { "op", "params", "arrays", "outputs" };
-	uint64_t digest = RESULTS_DIGEST_START;
+	uint64_t digest = DIGEST_START;
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		json_t *value = json_object_get(m->header, keys[i]);
 		char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
-		digest = results_digest(digest, text ? text : "", text ? strlen(text) + 1 : 1);
+		digest = digest_add(digest, text ? text : "", text ? strlen(text) + 1 : 1);
 		free(text);
 	}
 	return digest;

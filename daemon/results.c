@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/results.h"
+#include "protocol/digest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +13,10 @@ struct results {
 	size_t nbytes;                        /* of kept replies */
 };
 
-uint64_t results_digest(uint64_t digest, const void *bytes, size_t n)
-{
-	const uint8_t *p = bytes;
-	for (size_t i = 0; i < n; i++)
-		digest = (digest ^ p[i]) * 0x100000001b3u;
-	return digest;
-}
-
 /* Ids are chosen by clients: hashing them all, not just taking some bits, keeps a careless client from filling one bucket. */
 static struct result_entry **bucket(struct results *r, const uint8_t *id)
 {
-	uint64_t h = results_digest(RESULTS_DIGEST_START, id, MESSAGE_ID_BYTES);
+	uint64_t h = digest_add(DIGEST_START, id, MESSAGE_ID_BYTES);
 	return &r->buckets[(h ^ h >> 32) % NBUCKETS];
 }
 

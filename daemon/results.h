@@ -35,8 +35,4 @@ void results_settle(struct results *r, struct result_entry *entry, struct reply 
 /* Forgets what has expired. O(expired). */
 void results_expire(struct results *r, uint64_t now_ns);
 
-/* FNV-1a, for digests of headers; start with RESULTS_DIGEST_START. */
-#define RESULTS_DIGEST_START 0xcbf29ce484222325u
-uint64_t results_digest(uint64_t digest, const void *bytes, size_t n);
-
 #endif

@@ -94,6 +94,8 @@ enum status source_open(struct source *s, struct error *e)
 		s->nsegments = s->recording->nsegments;
 		s->fs_hz = s->recording->fs_hz;
 		s->dtype = s->recording->dtype;
+		for (size_t i = 0; i < s->recording->nwarnings; i++)
+			request_warn(s->request, "%s", s->recording->warnings[i]);
 	}
 	return add_parts(s, e);
 }

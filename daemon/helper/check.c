@@ -3,7 +3,7 @@
 #include "daemon/helper/dataset.h"
 #include "daemon/helper/index.h"
 #include "daemon/helper/nwb_write.h"
-#include "daemon/recording/digest.h"
+#include "protocol/digest.h"
 
 #include <inttypes.h>
 #include <stdio.h>

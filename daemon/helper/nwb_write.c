@@ -3,7 +3,7 @@
 #include "daemon/helper/index.h"
 #include "daemon/helper/out.h"
 #include "daemon/helper/publish.h"
-#include "daemon/recording/digest.h"
+#include "protocol/digest.h"
 
 #include <inttypes.h>
 #include <stdio.h>

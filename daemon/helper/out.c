@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/helper/out.h"
 #include "daemon/helper/driver.h"
-#include "daemon/recording/digest.h"
+#include "protocol/digest.h"
 
 #include <inttypes.h>
 #include <stdio.h>

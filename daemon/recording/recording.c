@@ -116,6 +116,20 @@ static enum status take_streams(struct recording *r, const json_t *result, struc
 	return STATUS_OK;
 }
 
+static enum status take_warnings(struct recording *r, const json_t *list)
+{
+	r->warnings = calloc(json_array_size(list) + 1, sizeof *r->warnings);
+	if (!r->warnings)
+		return STATUS_NO_MEMORY;
+	for (size_t i = 0; i < json_array_size(list) && i < RECORDING_MAX_STREAMS; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		char *copy = text ? strdup(text) : NULL;
+		if (copy)
+			r->warnings[r->nwarnings++] = copy;
+	}
+	return STATUS_OK;
+}
+
 /* Ids go back to clients in JSON, so they must be UTF-8; other bytes become "?". */
 static char *clean_id(const char *text, size_t n)
 {
@@ -317,6 +331,8 @@ static enum status take_answer(struct recording *r, const struct helper_reply *r
 	if (!status)
 		status = take_streams(r, reply->result, e);
 	if (!status)
+		status = take_warnings(r, json_object_get(reply->m.header, "warnings"));
+	if (!status)
 		status = take_ids(r, reply, e);
 	if (!status)
 		status = take_channels(r, reply, e);
@@ -345,7 +361,8 @@ static json_t *question(const struct recording_name *name)
 	if (name->stream)
 		json_object_set_new(params, "stream", json_string(name->stream));
 	if (name->dataset) {
-		json_object_set_new(params, "dataset", json_string(name->dataset));
+		/* HDF5 paths start at the root, as h5py's users know without writing it. */
+		json_object_set_new(params, "dataset", json_sprintf("%s%s", name->dataset[0] == '/' ? "" : "/", name->dataset));
 		json_object_set_new(params, "sampling_frequency", json_real(name->fs_hz));
 		json_object_set_new(params, "time_axis", json_integer(name->time_axis));
 		json_object_set_new(params, "gain_uV", json_real(name->gain_uv));
@@ -413,6 +430,9 @@ void recording_unref(struct recording *r)
 		return;
 	for (size_t i = 0; i < r->nstreams; i++)
 		free(r->streams[i]);
+	for (size_t i = 0; i < r->nwarnings; i++)
+		free(r->warnings[i]);
+	free(r->warnings);
 	for (size_t c = 0; r->channel_ids && c < r->nchannels; c++)
 		free(r->channel_ids[c]);
 	free(r->streams);

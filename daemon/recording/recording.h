@@ -49,6 +49,8 @@ struct recording {
 	char *file, *stream, *layout;
 	char **streams;              /* every stream in the file */
 	size_t nstreams;
+	char **warnings;             /* what the user should know: swapped axes, gaps */
+	size_t nwarnings;
 	char fingerprint[128];       /* device, inode, size, mtime */
 	uint64_t file_size;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/recording/result.h"
-#include "daemon/recording/digest.h"
+#include "protocol/digest.h"
 #include "daemon/recording/helper_call.h"
 
 #include <dirent.h>

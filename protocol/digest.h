@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * FNV-1a, 64 bits: sees accidents, not attacks. Used by the daemon and the helper for result files.
+ * FNV-1a, 64 bits: sees accidents, not attacks. Used for result files and for request ids.
  */
-#ifndef DAEMON_RECORDING_DIGEST_H
-#define DAEMON_RECORDING_DIGEST_H
+#ifndef PROTOCOL_DIGEST_H
+#define PROTOCOL_DIGEST_H
 
 #include <stddef.h>
 #include <stdint.h>
