@@ -226,7 +226,9 @@ static double *spike_times(const struct content *c, uint64_t *ends)
 
 static void index_column(struct out *o, const char *path, const char *target, size_t n, const uint64_t *ends)
 {
-	hid_t dataset = out_dataset(o, path, H5T_STD_U64LE, H5T_NATIVE_UINT64, 1, n, ends);
+	/* NumPy turns uint64 beside a Python integer into float64, and then SpikeInterface cannot slice with it: take the width that is needed. */
+	bool wide = n && ends[n - 1] > UINT32_MAX;
+	hid_t dataset = out_dataset(o, path, wide ? H5T_STD_U64LE : H5T_STD_U32LE, H5T_NATIVE_UINT64, 1, n, ends);
 	column(o, dataset, path, "VectorIndex", "one past the last value of each row");
 	out_attr_reference(o, dataset, "target", target);
 	out_close_object(o, dataset);

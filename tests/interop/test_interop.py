@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Other people's software reads what spiked writes, and finds what spiked finds. Runs in the environment that tests/interop/run makes."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pynwb
+import pytest
+import spikeinterface.core as si
+import spikeinterface.extractors as se
+from pynwb.ecephys import ElectricalSeries
+from spikeinterface.sortingcomponents.peak_detection import detect_peaks
+
+import spiked
+
+FS, CHANNELS, SECONDS = 30000.0, 8, 4
+
+
+def traces(seed: int) -> np.ndarray:
+    """int16 noise with spikes on random channels."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0, 12, (int(FS * SECONDS), CHANNELS))
+    wave = -180 * np.exp(-0.5 * ((np.arange(30) - 8) / 3.0) ** 2)
+    for start, channel in zip(rng.integers(0, len(x) - 30, 300), rng.integers(0, CHANNELS, 300)):
+        x[start : start + 30, channel] += wave
+    return np.round(x).astype("<i2")
+
+
+@pytest.fixture(scope="module")
+def sp():
+    with spiked.launch() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Five NWB files written by pynwb."""
+    folder = tmp_path_factory.mktemp("recordings")
+    return [write_recording(folder / f"session{i}.nwb", traces(i)) for i in range(5)]
+
+
+def write_recording(path: Path, data: np.ndarray) -> Path:
+    nwb = pynwb.NWBFile("interop", path.stem, datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc))
+    device = nwb.create_device("probe")
+    group = nwb.create_electrode_group("shank", description="test", location="cortex", device=device)
+    nwb.add_electrode_column("rel_x", "um")
+    nwb.add_electrode_column("rel_y", "um")
+    for i in range(data.shape[1]):
+        nwb.add_electrode(group=group, location="cortex", rel_x=0.0, rel_y=20.0 * i)
+    region = nwb.create_electrode_table_region(list(range(data.shape[1])), "all")
+    nwb.add_acquisition(ElectricalSeries(name="ElectricalSeries", data=data, electrodes=region, rate=FS, starting_time=0.0, conversion=1e-7))
+    with pynwb.NWBHDF5IO(path, "w") as io:
+        io.write(nwb)
+    return path
+
+
+def batch(sp, recordings, folder):
+    command = [Path(os.environ["SPIKED_BUILD"]) / "spikectl", "--url", sp.url, "batch", "-o", folder, "--no-filter", "--reference", "none", *recordings]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_results_are_valid_nwb(sp, recordings, tmp_path):
+    done = batch(sp, recordings, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = sorted(tmp_path.glob("*.nwb"))
+    assert len(results) == len(recordings)
+    for path, source in zip(results, recordings):
+        errors = pynwb.validate(path=str(path))
+        assert not (errors[0] if isinstance(errors, tuple) else errors)
+        peaks = sp.open(source).detect_peaks()
+        with pynwb.NWBHDF5IO(path, "r") as io:
+            units = io.read().units
+            assert len(units) == CHANNELS
+            for channel in range(CHANNELS):
+                expected = peaks["sample_index"][peaks["channel_index"] == channel] / FS
+                np.testing.assert_allclose(units["spike_times"][channel], expected, atol=1e-9)
+
+
+def test_spikeinterface_reads_results(sp, recordings, tmp_path):
+    assert batch(sp, recordings[:1], tmp_path).returncode == 0
+    peaks = sp.open(recordings[0]).detect_peaks()
+    sorting = se.read_nwb_sorting(next(tmp_path.glob("*.nwb")), sampling_frequency=FS, t_start=0.0)
+    assert sum(len(sorting.get_unit_spike_train(u)) for u in sorting.unit_ids) == len(peaks)
+    for row, unit in enumerate(sorting.unit_ids):
+        np.testing.assert_array_equal(sorting.get_unit_spike_train(unit), peaks["sample_index"][peaks["channel_index"] == row])
+
+
+@pytest.mark.parametrize("sign", ["neg", "pos", "both"])
+def test_same_peaks_as_spikeinterface(sp, recordings, sign):
+    """Raw int16 traces, the same noise levels: identical rows."""
+    recording = se.read_nwb_recording(recordings[1])
+    rec = sp.open(recordings[1])
+    levels = rec.noise_levels()
+    theirs = detect_peaks(recording, method="by_channel", method_kwargs=dict(peak_sign=sign, detect_threshold=5, exclude_sweep_ms=1.0, noise_levels=levels),
+                          job_kwargs=dict(n_jobs=1, progress_bar=False))
+    ours = rec.detect_peaks(peak_sign=sign, noise_levels=levels)
+    for field in ("sample_index", "channel_index", "amplitude", "segment_index"):
+        np.testing.assert_array_equal(ours[field], theirs[field])
+
+
+def test_same_noise_as_spikeinterface(sp, recordings):
+    """Same seed, same chunks, same estimator, raw units."""
+    recording = se.read_nwb_recording(recordings[2])
+    theirs = si.get_noise_levels(recording, return_in_uV=False, method="mad", force_recompute=True,
+                                 random_slices_kwargs=dict(num_chunks_per_segment=20, chunk_duration="500ms", seed=0))
+    np.testing.assert_allclose(sp.open(recordings[2]).noise_levels(), theirs, rtol=1e-12)
