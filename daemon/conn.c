@@ -4,8 +4,14 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+	LEAST_RATE = 1024,        /* bytes a second, measured over limits.stall_timeout: less is a stalled message */
+	SMALL_MESSAGE = 64 << 10, /* has room always: it may bring a stranger's token */
+};
 
 static const struct config *config_of(const struct conn *c)
 {
@@ -15,7 +21,8 @@ static const struct config *config_of(const struct conn *c)
 static bool over_limits(const struct conn *c)
 {
 	const struct config *limits = config_of(c);
-	return c->requests >= (size_t)limits->limits_client_requests ||
+	/* Replies that wait to be read count too: small ones cost far more memory than their bytes. */
+	return c->requests + c->writing >= (size_t)limits->limits_client_requests ||
 	       (c->bytes > c->body_bytes && c->bytes >= (size_t)limits->limits_client_bytes);
 }
 
@@ -36,6 +43,35 @@ static void account(struct conn *c, size_t nbytes)
 	c->daemon->bytes_in_flight += nbytes;
 }
 
+/* Bytes that strangers have announced and not yet sent whole. */
+static uint64_t stranger_bytes(const struct daemon *d)
+{
+	uint64_t sum = 0;
+	for (const struct conn *c = d->conns; c; c = c->next)
+		if (!c->known)
+			sum += c->body_bytes;
+	return sum;
+}
+
+bool conn_room_for_stranger(const struct daemon *d)
+{
+	size_t strangers = 0;
+	for (const struct conn *c = d->conns; c; c = c->next)
+		strangers += !c->known;
+	return strangers < ((size_t)d->settings->config.limits_clients + 1) / 2;
+}
+
+static bool inside_message(const struct conn *c)
+{
+	return c->decoder.nbuffer || c->decoder.state == SP_IN_BODY || c->decoder.state == SP_IN_TAGS;
+}
+
+static void mark(struct conn *c)
+{
+	c->mark_ns = clock_ns();
+	c->mark_received = c->received;
+}
+
 static void begin_message(struct conn *c)
 {
 	const struct config *limits = config_of(c);
@@ -46,7 +82,8 @@ static void begin_message(struct conn *c)
 	c->discard = STATUS_OK;
 	if (n > (uint64_t)limits->limits_message_bytes)
 		c->discard = STATUS_TOO_LARGE;
-	else if (c->daemon->bytes_in_flight + n > (uint64_t)limits->limits_total_bytes)
+	else if (c->daemon->bytes_in_flight + n > (uint64_t)limits->limits_total_bytes ||
+		 (!c->known && n > SMALL_MESSAGE && stranger_bytes(c->daemon) + n > (uint64_t)limits->limits_total_bytes / 4))
 		c->discard = STATUS_BUSY;
 	if (c->discard)
 		return;
@@ -131,6 +168,8 @@ static void feed(struct conn *c, const uint8_t *in, size_t n)
 			take_body(c, in, used);
 		else if (event == SP_END)
 			end_message(c);
+		if (event == SP_READY || event == SP_END)
+			mark(c);
 		in += used;
 		n -= used;
 		if (event == SP_MORE && !n)
@@ -145,7 +184,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		conn_close(c, n == UV_EOF ? "closed by the client" : uv_strerror((int)n));
 		return;
 	}
+	if (!inside_message(c))
+		mark(c);
 	c->progress_ns = clock_ns();
+	c->received += (uint64_t)n;
 	c->daemon->bytes_received += (uint64_t)n;
 	feed(c, (const uint8_t *)buf->base, (size_t)n);
 	pause_if_full(c);
@@ -155,6 +197,7 @@ static void start_reading(struct conn *c)
 {
 	if (!c->reading && !c->closing) {
 		c->progress_ns = clock_ns();
+		mark(c);
 		c->reading = uv_read_start(&c->uv.stream, on_alloc, on_read) == 0;
 	}
 }
@@ -254,23 +297,51 @@ void conn_close(struct conn *c, const char *why)
 	uv_close(&c->uv.handle, on_closed);
 }
 
+/* A connection that is not read does not tell that its peer is gone. */
+static bool peer_left(const struct conn *c)
+{
+	uv_os_fd_t fd;
+	if (uv_fileno(&c->uv.handle, &fd) != 0)
+		return false;
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
+/* Looked at once in each stall_timeout, so that a byte now and then does not hold a message open. */
+static bool message_stalls(struct conn *c, uint64_t now_ns, uint64_t stall)
+{
+	if (now_ns - c->mark_ns <= stall)
+		return false;
+	bool slow = c->received - c->mark_received < stall / 1000000 * LEAST_RATE / 1000;
+	mark(c);
+	return slow;
+}
+
+static bool reply_stalls(struct conn *c, uint64_t now_ns, uint64_t stall)
+{
+	size_t left = uv_stream_get_write_queue_size(&c->uv.stream);
+	if (left != c->write_left)
+		c->write_progress_ns = now_ns;
+	c->write_left = left;
+	return now_ns - c->write_progress_ns > stall;
+}
+
 void conn_check(struct conn *c, uint64_t now_ns)
 {
 	const struct config *limits = config_of(c);
 	uint64_t handshake = (uint64_t)limits->limits_handshake_timeout * 1000000, stall = (uint64_t)limits->limits_stall_timeout * 1000000;
-	bool inside = c->decoder.nbuffer || c->decoder.state == SP_IN_BODY || c->decoder.state == SP_IN_TAGS;
-	if (!c->ready && now_ns - c->progress_ns > handshake) {
+	bool inside = inside_message(c);
+	if (!c->ready && now_ns - c->opened_ns > handshake) {
 		c->daemon->protocol_errors++;
 		conn_close(c, "no handshake in time");
-	} else if (c->ready && c->reading && inside && now_ns - c->progress_ns > stall) {
+	} else if (c->ready && c->reading && inside && message_stalls(c, now_ns, stall)) {
 		conn_close(c, "stopped inside a message");
-	} else if (c->writing) {
-		size_t left = uv_stream_get_write_queue_size(&c->uv.stream);
-		if (left != c->write_left)
-			c->write_progress_ns = now_ns;
-		c->write_left = left;
-		if (now_ns - c->write_progress_ns > stall)
-			conn_close(c, "does not read its replies");
+	} else if (c->ready && !c->known && !inside && now_ns - c->progress_ns > stall) {
+		conn_close(c, "no token in time");
+	} else if (c->writing && reply_stalls(c, now_ns, stall)) {
+		conn_close(c, "does not read its replies");
+	} else if (c->ready && !c->reading && peer_left(c)) {
+		conn_close(c, "closed by the client");
 	}
 }
 

@@ -68,6 +68,7 @@ static enum status check_role(struct request *r, struct conn *c, struct error *e
 		if (!token || !same_token(token, r->daemon->token))
 			return error_set(e, STATUS_DENIED, "token", "take the token from endpoint.json in the daemon's runtime directory",
 					 token ? "the token is not this daemon's" : "a TCP request needs a token");
+		c->known = true;
 		r->role = role_from_name(config->access_tcp);
 	}
 	if (r->op && r->role < r->op->role)
@@ -247,6 +248,7 @@ static void move_on(struct daemon *d, struct request *r)
 	if (atomic_load(&r->cancelled))
 		r->next_step = STEP_DONE;
 	r->queued_ns = clock_ns();
+	r->place = r->next_step;
 	if (r->next_step == STEP_COMPUTE) {
 		scheduler_submit(d->scheduler, r);
 	} else if (r->next_step == STEP_IO) {
@@ -275,16 +277,16 @@ struct request *daemon_find_request(struct daemon *d, const uint8_t id[MESSAGE_I
 
 void daemon_cancel(struct daemon *d, struct request *r, enum status why)
 {
-	bool waits_for_other = r->next_step == STEP_WAIT;
 	request_cancel(r, why);
-	if (r->next_step == STEP_COMPUTE && scheduler_withdraw(d->scheduler, r))
-		waits_for_other = true;
-	else if (r->next_step == STEP_IO && uv_cancel((uv_req_t *)&r->work) == 0)
-		return; /* its callback comes with UV_ECANCELED */
-	if (waits_for_other) {
-		r->next_step = STEP_DONE;
-		daemon_finish(d, r);
-	}
+	bool here = r->place == STEP_WAIT;
+	if (r->place == STEP_COMPUTE)
+		here = scheduler_withdraw(d->scheduler, r);
+	else if (r->place == STEP_IO)
+		uv_cancel((uv_req_t *)&r->work); /* its callback comes in any case */
+	if (!here)
+		return;
+	r->next_step = STEP_DONE;
+	daemon_finish(d, r);
 }
 
 /* --- receiving --- */
@@ -300,6 +302,14 @@ static bool add_recipient(struct request *r, const struct conn *c)
 	to->next = r->recipients;
 	r->recipients = to;
 	return true;
+}
+
+/* An id whose request was given up because its client was lost: a client that reconnects resends at once, and must not get the cancellation.
+ * Where the lost run may still write into the client's memory, it is not run again. */
+static bool abandoned(const struct result_entry *entry)
+{
+	const struct request *r = entry->request;
+	return r && !r->recipients && !r->msg.noutputs && atomic_load(&((struct request *)r)->cancelled) == STATUS_CANCELLED;
 }
 
 /* A known id: joins the request in flight, or sends what was kept. True if that answers it. */
@@ -331,6 +341,7 @@ static struct request *new_request(struct daemon *d, struct conn *c, uint8_t *bo
 	r->body = body;
 	r->nbody = nbody;
 	r->client = c->id;
+	r->place = STEP_DONE;
 	r->received_ns = clock_ns();
 	return r;
 }
@@ -358,6 +369,10 @@ void daemon_receive(struct daemon *d, struct conn *c, uint8_t *body, size_t nbod
 		goto refuse;
 	r->digest = digest_of(&r->msg);
 	struct result_entry *entry = results_find(d->results, r->msg.prefix.id);
+	if (entry && entry->uid == r->peer->uid && entry->digest == r->digest && abandoned(entry)) {
+		results_settle(d->results, entry, NULL, 0, 0);
+		entry = NULL;
+	}
 	if (entry && answer_from_results(c, r, entry, &e))
 		return;
 	if (entry || admit(d, r, &e) != STATUS_OK)
@@ -398,6 +413,14 @@ static json_t *reply_header(struct request *r)
 	return header;
 }
 
+/* Large replies that nobody reads would pile up beyond limits.total_bytes. One alone may always go. */
+static bool no_room(const struct request *r, const struct reply *reply)
+{
+	enum { SMALL = 64 << 10 };
+	size_t budget = (size_t)r->settings->config.limits_total_bytes, others = r->daemon->bytes_in_flight - r->nbody;
+	return reply->nbody > SMALL && others > SMALL && (others > budget || reply->nbody > budget - others);
+}
+
 static struct reply *encode(struct request *r)
 {
 	json_t *header = reply_header(r);
@@ -410,14 +433,21 @@ static struct reply *encode(struct request *r)
 	r->nout = 0; /* its data belongs to the reply */
 	json_decref(header);
 	json_int_t max_reply = json_integer_value(json_object_get(r->msg.header, "max_reply"));
-	if (reply && max_reply && reply->nbody > (uint64_t)max_reply) {
+	if (!reply)
+		return NULL;
+	if (max_reply && reply->nbody > (uint64_t)max_reply) {
 		error_set(&r->error, STATUS_TOO_LARGE, "max_reply", "raise max_reply, ask for less, or give outputs in memory",
 			  "the reply has %zu bytes, the client takes %lld", reply->nbody, (long long)max_reply);
 		r->error.limit = max_reply;
-		reply_unref(reply);
-		return encode(r);
+	} else if (no_room(r, reply)) {
+		error_set(&r->error, STATUS_BUSY, NULL, "try again later, or raise limits.total_bytes",
+			  "the reply has %zu bytes, and the daemon holds %zu bytes of requests and replies already", reply->nbody,
+			  r->daemon->bytes_in_flight);
+	} else {
+		return reply;
 	}
-	return reply;
+	reply_unref(reply);
+	return encode(r);
 }
 
 static void count(struct daemon *d, const struct request *r, const struct reply *reply)

@@ -67,8 +67,8 @@ static void on_connection(uv_stream_t *server, int status)
 	c->daemon = d;
 	c->listener = l;
 	c->id = ++d->next_conn;
-	c->trusted = local;
-	c->progress_ns = clock_ns();
+	c->trusted = c->known = local;
+	c->opened_ns = c->progress_ns = clock_ns();
 	if (local)
 		uv_pipe_init(&d->loop, &c->uv.pipe, 0);
 	else
@@ -80,6 +80,10 @@ static void on_connection(uv_stream_t *server, int status)
 	}
 	if (d->nconns >= (size_t)d->settings->config.limits_clients) {
 		refuse(c, "limits.clients connections are open");
+		return;
+	}
+	if (!local && !conn_room_for_stranger(d)) {
+		refuse(c, "half of limits.clients is taken by connections without a token");
 		return;
 	}
 	c->peer = peer_of(&c->uv.handle, local);

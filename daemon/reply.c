@@ -42,7 +42,7 @@ static void free_arrays(struct array *arrays, size_t n)
 
 struct reply *reply_new(json_t *header, const uint8_t id[MESSAGE_ID_BYTES], enum status status, const struct array *arrays, size_t narrays)
 {
-	struct reply *r = calloc(1, sizeof *r);
+	struct reply *r = calloc(1, sizeof *r + narrays * sizeof *arrays);
 	if (!r)
 		goto fail;
 	r->refs = 1;

@@ -15,9 +15,9 @@ struct reply {
 	enum status status;
 	uint8_t *head;
 	size_t nhead;
-	struct array arrays[REPLY_MAX_ARRAYS]; /* inline ones own their data */
-	size_t narrays;
 	size_t nbody;            /* bytes of the whole body */
+	size_t narrays;
+	struct array arrays[];   /* inline ones own their data */
 };
 
 /* An error without a request behind it: bytes that could not be decoded, queues that were full. NULL only without memory. */

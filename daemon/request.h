@@ -72,6 +72,7 @@ struct request {
 	struct request *cancel_waiters;   /* loop: `cancel` requests that wait for this one, by ->next_waiter */
 	struct request *next_waiter;      /* loop */
 	struct request *waits_for;        /* loop: the request whose list this one is on */
+	enum step place;                  /* loop: where it was sent last; STEP_DONE: it is here */
 	struct request *next_active, *previous_active; /* loop: all requests in flight */
 	uv_work_t work;                   /* loop, while in the I/O pool */
 

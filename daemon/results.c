@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NBUCKETS = 4096 };
+enum { NBUCKETS = 4096, LEAST_COST = 512 }; /* what a small reply takes with its entry */
 
 struct results {
 	struct result_entry *buckets[NBUCKETS];
 	struct result_entry *oldest, *newest; /* kept replies, by time of settling */
-	size_t nbytes;                        /* of kept replies */
+	size_t nbytes;                        /* cost of kept replies */
 };
 
 /* Ids are chosen by clients: hashing them all, not just taking some bits, keeps a careless client from filling one bucket. */
@@ -48,6 +48,12 @@ struct result_entry *results_add(struct results *r, const uint8_t id[MESSAGE_ID_
 	return e;
 }
 
+/* Memory that a kept reply takes, so that many small ones stay within the budget too. */
+static size_t cost(const struct reply *reply)
+{
+	return reply->nbody > LEAST_COST ? reply->nbody : LEAST_COST;
+}
+
 static void forget(struct results *r, struct result_entry *e)
 {
 	for (struct result_entry **at = bucket(r, e->id); *at; at = &(*at)->next)
@@ -58,7 +64,7 @@ static void forget(struct results *r, struct result_entry *e)
 	if (e->reply) {
 		*(e->older ? &e->older->newer : &r->oldest) = e->newer;
 		*(e->newer ? &e->newer->older : &r->newest) = e->older;
-		r->nbytes -= e->reply->nbody;
+		r->nbytes -= cost(e->reply);
 		reply_unref(e->reply);
 	}
 	free(e);
@@ -76,7 +82,7 @@ void results_settle(struct results *r, struct result_entry *e, struct reply *rep
 	e->older = r->newest;
 	*(r->newest ? &r->newest->newer : &r->oldest) = e;
 	r->newest = e;
-	r->nbytes += reply->nbody;
+	r->nbytes += cost(reply);
 	while (r->nbytes > budget && r->oldest)
 		forget(r, r->oldest);
 }
