@@ -10,7 +10,8 @@
 
 enum {
 	LEAST_RATE = 1024,        /* bytes a second, measured over limits.stall_timeout: less is a stalled message */
-	SMALL_MESSAGE = 64 << 10, /* has room always: it may bring a stranger's token */
+	SMALL_MESSAGE = 64 << 10, /* has room in the strangers' share always: it may bring the token */
+	TINY_MESSAGE = 4 << 10,   /* has room always: it may ask how things are, or cancel */
 };
 
 static const struct config *config_of(const struct conn *c)
@@ -82,7 +83,7 @@ static void begin_message(struct conn *c)
 	c->discard = STATUS_OK;
 	if (n > (uint64_t)limits->limits_message_bytes)
 		c->discard = STATUS_TOO_LARGE;
-	else if (c->daemon->bytes_in_flight + n > (uint64_t)limits->limits_total_bytes ||
+	else if ((n > TINY_MESSAGE && c->daemon->bytes_in_flight + n > (uint64_t)limits->limits_total_bytes) ||
 		 (!c->known && n > SMALL_MESSAGE && stranger_bytes(c->daemon) + n > (uint64_t)limits->limits_total_bytes / 4))
 		c->discard = STATUS_BUSY;
 	if (c->discard)

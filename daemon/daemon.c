@@ -4,6 +4,7 @@
 #include "daemon/endpoint.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/noise_cache.h"
 #include "daemon/notify.h"
 #include "daemon/recording/cache.h"
 #include "daemon/team.h"
@@ -247,7 +248,8 @@ static enum status start(struct daemon *d, struct error *e)
 	d->stats = calloc(noperations, sizeof *d->stats);
 	d->results = results_new();
 	d->recordings = recording_cache_new();
-	if (!d->helper_path || !d->stats || !d->results || !d->recordings)
+	d->noise = noise_cache_new();
+	if (!d->helper_path || !d->stats || !d->results || !d->recordings || !d->noise)
 		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	enum status status = endpoint_open(&d->endpoint, c->listen_runtime_dir, e);
 	if (!status)
@@ -277,6 +279,7 @@ static void free_daemon(struct daemon *d)
 {
 	results_free(d->results);
 	recording_cache_free(d->recordings);
+	noise_cache_free(d->noise);
 	endpoint_close(d->endpoint);
 	settings_unref(d->settings);
 	free(d->stats);

@@ -16,6 +16,7 @@
 #include "daemon/stats.h"
 
 struct recording_cache;
+struct noise_cache;
 
 enum { DAEMON_SCRATCH_BYTES = 64 << 10 };
 
@@ -38,6 +39,7 @@ struct daemon {
 	struct request *active;           /* in flight, newest first */
 	size_t nactive;
 	struct recording_cache *recordings; /* has its own lock */
+	struct noise_cache *noise;          /* has its own lock */
 	char *helper_path;
 
 	uv_timer_t sweep;                 /* stalls, expiry of kept results */

@@ -350,7 +350,8 @@ static enum status admit(struct daemon *d, struct request *r, struct error *e)
 {
 	if (d->stopping)
 		return error_set(e, STATUS_UNAVAILABLE, NULL, "try again when the daemon is back", "the daemon is stopping");
-	if (d->nactive >= (size_t)d->settings->config.limits_queue)
+	/* What is answered at once never waits in the queue: a flooded daemon can be asked, and told to cancel. */
+	if (r->op->step && d->nactive >= (size_t)d->settings->config.limits_queue)
 		return error_set(e, STATUS_BUSY, NULL, "try again later, or raise limits.queue", "%zu requests are waiting or running", d->nactive);
 	return client_memory_check(r, e);
 }

@@ -14,8 +14,9 @@ enum { NOISE_CHUNKS = 20 };
 struct noise_job;
 
 /* Uses the feed between feed_seek's of its own until it is done. raw_integers: the frames are stored integers without preprocessing, whose levels NumPy
- * computes in f64. */
-enum status noise_job_new(struct noise_job **out, struct source *source, struct feed *feed, bool raw_integers, uint64_t seed, struct error *e);
+ * computes in f64. scaled: they are in microvolts. Levels of a recording that are known already are not measured again. */
+enum status noise_job_new(struct noise_job **out, struct source *source, struct feed *feed, bool raw_integers, bool scaled, uint64_t seed,
+			  struct error *e);
 void noise_job_free(struct noise_job *n);
 
 /* *done: the levels are ready. */

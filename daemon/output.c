@@ -4,6 +4,7 @@
 #include "daemon/paths.h"
 #include "daemon/recording/result.h"
 #include "daemon/source.h"
+#include "protocol/digest.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -26,22 +27,24 @@ void output_parse(struct output *o, struct params *p)
 }
 
 /* The request's parameters without what does not change the result, keys sorted: two equal texts mean equal results. */
-static char *canonical(const json_t *params)
+static char *canonical(const json_t *params, const double *levels, size_t nchannels)
 {
 	static const char *const left_out[] = { "output", "file" };
 	json_t *copy = params ? json_copy((json_t *)params) : json_object();
 	for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
 		json_object_del(copy, left_out[i]);
+	if (levels)
+		json_object_set_new(copy, "noise_levels", json_sprintf("%016llx", (unsigned long long)digest_add(DIGEST_START, levels, nchannels * sizeof *levels)));
 	char *text = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(copy);
 	return text;
 }
 
-enum status output_open(struct output *o, struct request *r, const struct recording *rec)
+enum status output_open(struct output *o, struct request *r, const struct recording *rec, const double *levels)
 {
 	char resolved[PATH_MAX], why[256];
 	struct helper_limits helper = source_helper(r);
-	o->parameters = canonical(request_params(r));
+	o->parameters = canonical(request_params(r), levels, rec->nchannels);
 	if (!o->parameters)
 		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	enum status status = paths_open_directory(r->settings->config.output_roots, o->file, &o->dirfd, &o->name, resolved, &r->error);

@@ -22,8 +22,9 @@ struct output {
 /* Reads the key `output`; failures stay in `p`. */
 void output_parse(struct output *o, struct params *p);
 
-/* Opens the directory and, with skip_done, looks whether the file is done: sets o->skipped. */
-enum status output_open(struct output *o, struct request *r, const struct recording *rec);
+/* Opens the directory and, with skip_done, looks whether the file is done: sets o->skipped. levels: [nchannels] noise levels that the client
+ * gave, which then are part of the parameters, or NULL. */
+enum status output_open(struct output *o, struct request *r, const struct recording *rec, const double *levels);
 
 /* Writes the file: temporary name, sync, rename. */
 enum status output_write(struct output *o, struct request *r, const struct recording *rec, const struct peaks *peaks, const double *levels);

@@ -73,11 +73,16 @@ enum step detect_begin(struct request *r)
 	return d->source.array && !d->output.file ? STEP_COMPUTE : STEP_IO;
 }
 
-/* The noise levels as the client gave them: one for all channels, or one for each. */
+/* Makes room for the noise levels, and takes them if the client gave them: one for all channels, or one for each. */
 static enum status take_levels(struct detection *d, struct request *r)
 {
 	const struct array *a = d->given;
-	size_t n = d->source.nchannels, ngiven = (size_t)(a->nbytes / sizeof(double));
+	size_t n = d->source.nchannels, ngiven = a ? (size_t)(a->nbytes / sizeof(double)) : 0;
+	d->levels = calloc(n, sizeof *d->levels);
+	if (!d->levels)
+		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	if (!a)
+		return STATUS_OK;
 	double *copy = malloc(a->nbytes + sizeof *copy);
 	enum status status = STATUS_OK;
 	if (!copy)
@@ -104,16 +109,15 @@ static enum status start(struct detection *d, struct request *r)
 	if (frames > 65535)
 		return error_set(&r->error, STATUS_INVALID, "exclude_sweep_ms", NULL, "exclude_sweep_ms is %g frames at this sampling rate; at most 65535", frames);
 	d->sweep = (size_t)frames;
-	d->levels = calloc(s->nchannels, sizeof *d->levels);
 	d->thresholds = calloc(s->nchannels, sizeof *d->thresholds);
-	if (!d->levels || !d->thresholds)
+	if (!d->thresholds)
 		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / sizeof(struct peak);
 	enum status status = feed_new(&d->feed, s, &d->spec, &r->error);
-	if (!status && d->given)
-		return take_levels(d, r);
-	if (!status && source_total(s) > 0)
-		status = noise_job_new(&d->noise, s, d->feed, raw_integers, d->seed, &r->error);
+	if (!status && !d->levels)
+		status = take_levels(d, r);
+	if (!status && !d->given && source_total(s) > 0)
+		status = noise_job_new(&d->noise, s, d->feed, raw_integers, false, d->seed, &r->error);
 	return status;
 }
 
@@ -219,7 +223,7 @@ static enum step open_source(struct detection *d, struct request *r)
 		return STEP_COMPUTE;
 	if (d->source.array)
 		return request_fail(r, STATUS_UNSUPPORTED, "output", "detect in a file, or save the peaks yourself", "a result file needs a recording as source");
-	if (output_open(&d->output, r, d->source.recording) != STATUS_OK)
+	if (take_levels(d, r) != STATUS_OK || output_open(&d->output, r, d->source.recording, d->given ? d->levels : NULL) != STATUS_OK)
 		return STEP_DONE;
 	if (!d->output.skipped)
 		return STEP_COMPUTE;

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import warnings
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from . import memory, wire
 from .daemon import Daemon, find_url, launch
 from .errors import Busy, ConnectionLost, NoDaemon, SpikedError, TooLarge, Unavailable, Unreachable, from_reply
 from .stages import Stage
+
+if TYPE_CHECKING:
+    from .recording import Recording
 
 _CANCEL_TIMEOUT_S = 5.0
 _BUSY_TRIES = 8
@@ -203,7 +206,7 @@ class Client:
         if error is not None:
             raise error
         for text in header.get("warnings", ()):
-            warnings.warn(text, stacklevel=4)
+            warnings.warn(text, stacklevel=3)
         return header, out
 
     # --- service ---
@@ -229,7 +232,7 @@ class Client:
     # --- recordings and arrays ---
 
     def open(self, file: Union[str, os.PathLike], recording: Optional[str] = None, *, dataset: Optional[str] = None,
-             sampling_frequency: Optional[float] = None, time_axis: int = 0, gain_uV: float = 1.0, offset_uV: float = 0.0):
+             sampling_frequency: Optional[float] = None, time_axis: int = 0, gain_uV: float = 1.0, offset_uV: float = 0.0) -> "Recording":
         """Open a recording.
 
         Parameters

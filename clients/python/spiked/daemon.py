@@ -13,9 +13,12 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from .errors import DaemonStartError, NoDaemon
+
+if TYPE_CHECKING:
+    from .client import Client
 
 
 def runtime_dir() -> Path:
@@ -143,7 +146,7 @@ class Daemon:
 
 
 def launch(config: Optional[os.PathLike] = None, *, options: Optional[Mapping[str, Any]] = None, binary: Optional[str] = None,
-           timeout: float = 30.0):
+           timeout: float = 30.0) -> "Client":
     """Start a private daemon and connect to it.
 
     Parameters

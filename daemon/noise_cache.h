@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Noise levels that were measured, kept for the next request: the same file as it is now, stream, preprocessing and seed give the same levels,
+ * and measuring them costs as much as detecting in ten seconds of recording. Any thread.
+ */
+#ifndef DAEMON_NOISE_CACHE_H
+#define DAEMON_NOISE_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct noise_cache;
+struct recording;
+
+struct noise_cache *noise_cache_new(void);
+void noise_cache_free(struct noise_cache *c);
+
+/* What levels depend on, as one text (malloc'ed, NULL without memory). `preprocess`: canonical JSON of the stages. */
+char *noise_cache_key(const struct recording *r, const char *preprocess, bool scaled, unsigned long long seed);
+
+/* Copies [nchannels] levels out, if they are known. */
+bool noise_cache_get(struct noise_cache *c, const char *key, double *levels, size_t nchannels);
+
+/* Keeps a copy; the entry used longest ago makes room. */
+void noise_cache_put(struct noise_cache *c, const char *key, const double *levels, size_t nchannels);
+
+#endif
