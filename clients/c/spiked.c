@@ -7,12 +7,18 @@
 #include <limits.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/reqrep.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-enum { DEFAULT_TIMEOUT_MS = 3600 * 1000, MAX_HEADER = 16 << 20 };
+enum {
+	DEFAULT_TIMEOUT_MS = 3600 * 1000,
+	MAX_HEADER = 16 << 20,
+	LOOK_MS = 500,  /* between two looks at the connection while an answer is awaited */
+	GONE_MS = 5000, /* without connection: a daemon that restarts is back by then, and gets the request again */
+};
 
 struct spiked {
 	int socket;
@@ -24,7 +30,7 @@ struct spiked {
 struct spiked_reply {
 	int status;
 	char *error, *hint, *json;
-	void *body;                 /* nanomsg's; the arrays lie in it */
+	void *body;                 /* 64-byte aligned; the arrays lie in it */
 	struct spiked_array *arrays;
 	size_t narrays;
 	struct message message;
@@ -224,26 +230,58 @@ static void decode(struct spiked_reply *r, size_t n, const uint8_t id[16])
 	export_arrays(r);
 }
 
-static void exchange(struct spiked *sp, void *body, const uint8_t id[16], struct spiked_reply *r)
+/* The answer's size, or -1 with nn_errno() or *gone. nanomsg itself would wait for a daemon that has ended until the timeout. */
+static int await(struct spiked *sp, void **body, bool *gone)
 {
 	/* The daemon ends the request at its deadline; a little later nobody will answer. */
-	int patience = sp->timeout_ms > INT_MAX - 2000 ? INT_MAX : sp->timeout_ms + 2000;
+	int64_t left = (int64_t)sp->timeout_ms + 2000, lost = 0;
+	for (;;) {
+		int slice = left < LOOK_MS ? (int)left : LOOK_MS;
+		set_option(sp->socket, NN_SOL_SOCKET, NN_RCVTIMEO, slice);
+		int n = nn_recv(sp->socket, body, NN_MSG, 0);
+		if (n >= 0 || nn_errno() != ETIMEDOUT)
+			return n;
+		left -= slice;
+		lost = nn_get_statistic(sp->socket, NN_STAT_CURRENT_CONNECTIONS) ? 0 : lost + slice;
+		*gone = lost >= GONE_MS;
+		if (left <= 0 || *gone)
+			return -1;
+	}
+}
+
+/* nanomsg's buffer begins behind the request tag; the arrays want the alignment they were sent with. */
+static bool align(struct spiked_reply *r, void *body, size_t n)
+{
+	r->body = aligned_alloc(MESSAGE_ALIGN, n + message_padding(n) + (n ? 0 : MESSAGE_ALIGN));
+	if (r->body)
+		memcpy(r->body, body, n);
+	nn_freemsg(body);
+	return r->body != NULL;
+}
+
+static void exchange(struct spiked *sp, void *body, const uint8_t id[16], struct spiked_reply *r)
+{
+	bool gone = false;
 	set_option(sp->socket, NN_SOL_SOCKET, NN_SNDTIMEO, sp->timeout_ms < 5000 ? sp->timeout_ms : 5000);
-	set_option(sp->socket, NN_SOL_SOCKET, NN_RCVTIMEO, patience);
 	if (nn_send(sp->socket, &body, NN_MSG, 0) < 0) {
 		nn_freemsg(body);
 		fail(r, SPIKED_NO_DAEMON, nn_errno() == ETIMEDOUT ? "nobody listens there" : nn_strerror(nn_errno()), "start a daemon: spiked");
 		return;
 	}
-	int n = nn_recv(sp->socket, &r->body, NN_MSG, 0);
-	if (n < 0) {
-		r->body = NULL;
-		int why = nn_errno();
-		fail(r, why == ETIMEDOUT ? SPIKED_TIMEOUT : SPIKED_NO_DAEMON, why == ETIMEDOUT ? "no answer in time" : nn_strerror(why),
-		     why == ETIMEDOUT ? "raise the timeout, or see whether the daemon runs" : "");
-		return;
+	void *answer;
+	int n = await(sp, &answer, &gone);
+	if (n >= 0) {
+		if (align(r, answer, (size_t)n))
+			decode(r, (size_t)n, id);
+		else
+			fail(r, SPIKED_NO_MEMORY, "out of memory", "");
+	} else if (gone) {
+		fail(r, SPIKED_NO_DAEMON, "the daemon has ended", "see its log; start it again: spiked");
+	} else if (nn_errno() == ETIMEDOUT) {
+		fail(r, SPIKED_TIMEOUT, "no answer in time", "raise the timeout, or see whether the daemon runs");
+	} else {
+		fail(r, SPIKED_NO_DAEMON, nn_strerror(nn_errno()), "");
 	}
-	decode(r, (size_t)n, id);
 }
 
 int spiked_call(struct spiked *sp, const char *op, const char *params, const struct spiked_array *arrays, size_t narrays, struct spiked_reply **reply)
@@ -310,8 +348,7 @@ void spiked_reply_free(struct spiked_reply *r)
 	if (!r)
 		return;
 	message_fini(&r->message);
-	if (r->body)
-		nn_freemsg(r->body);
+	free(r->body);
 	free(r->arrays);
 	free(r->error);
 	free(r->hint);

@@ -66,20 +66,28 @@ static char *result_path(const char *directory, const char *file)
 	return path;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* O(n log n): thousands of files are common. */
 static bool names_collide(const struct options *o)
 {
-	for (int i = 0; i < o->nfiles; i++)
-		for (int j = 0; j < i; j++) {
-			char *a = result_path(o->output, o->files[i]), *b = result_path(o->output, o->files[j]);
-			bool same = a && b && strcmp(a, b) == 0;
-			free(a);
-			free(b);
-			if (same) {
-				fprintf(stderr, "spikectl: %s and %s would give the same result file\n", o->files[j], o->files[i]);
-				return true;
-			}
-		}
-	return false;
+	char **paths = calloc((size_t)o->nfiles, sizeof *paths);
+	bool same = !paths;
+	int n = 0;
+	while (paths && n < o->nfiles && (paths[n] = result_path(o->output, o->files[n])))
+		n++;
+	if (paths)
+		qsort(paths, (size_t)n, sizeof *paths, by_text);
+	for (int i = 1; i < n && !same; i++)
+		if ((same = strcmp(paths[i - 1], paths[i]) == 0))
+			fprintf(stderr, "spikectl: two of the files would give the same result file %s\n", paths[i]);
+	while (n)
+		free(paths[--n]);
+	free(paths);
+	return same;
 }
 
 static json_t *params_for(const struct options *o, const char *file)
@@ -110,6 +118,19 @@ static void report(const struct options *o, const char *file, const char *state,
 	fflush(stdout);
 }
 
+/* Asks again while the daemon is BUSY: a batch has time. */
+static int detect(struct spiked *sp, const char *params, struct spiked_reply **reply)
+{
+	const struct timespec pause = { 0, 200 * 1000 * 1000 };
+	for (;;) {
+		int status = spiked_call(sp, "detect", params, NULL, 0, reply);
+		if (status != SPIKED_BUSY || cli_interrupted)
+			return status;
+		spiked_reply_free(*reply);
+		nanosleep(&pause, NULL);
+	}
+}
+
 /* SPIKED_OK or why not. */
 static int run_one(struct spiked *sp, const struct options *o, const char *file, struct tally *t)
 {
@@ -121,7 +142,7 @@ static int run_one(struct spiked *sp, const struct options *o, const char *file,
 	struct spiked_reply *reply;
 	char *text = json_dumps(params, JSON_COMPACT);
 	json_decref(params);
-	int status = spiked_call(sp, "detect", text, NULL, 0, &reply);
+	int status = detect(sp, text, &reply);
 	free(text);
 	if (cli_interrupted) {
 		spiked_reply_free(reply);
@@ -165,7 +186,7 @@ int verb_batch(struct spiked *sp, const struct options *o)
 	for (int i = 0; i < o->nfiles && !cli_interrupted; i++) {
 		show_progress(&t, o->files[i]);
 		status = run_one(sp, o, o->files[i], &t);
-		if (status == SPIKED_NO_DAEMON || status == SPIKED_TIMEOUT)
+		if (status == SPIKED_NO_DAEMON || status == SPIKED_TIMEOUT || status == SPIKED_UNAVAILABLE)
 			break;
 	}
 	show_progress(&t, NULL);
@@ -174,5 +195,5 @@ int verb_batch(struct spiked *sp, const struct options *o)
 		       now_s() - t.start_s, cli_interrupted ? "; interrupted, run the same command to go on" : "");
 	if (cli_interrupted)
 		return EXIT_INTERRUPTED;
-	return status == SPIKED_NO_DAEMON ? EXIT_NO_DAEMON : t.failed || t.done + t.skipped < t.total ? EXIT_FAILED : EXIT_GOOD;
+	return status == SPIKED_NO_DAEMON || status == SPIKED_UNAVAILABLE ? EXIT_NO_DAEMON : t.failed || t.done + t.skipped < t.total ? EXIT_FAILED : EXIT_GOOD;
 }

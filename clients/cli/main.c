@@ -116,8 +116,12 @@ static bool take(struct options *o, int key, const char *value)
 		o->time_axis = (int)whole;
 		return true;
 	case TIMEOUT:
-		if (!number(value, &real, "timeout") || real <= 0 || real > 2e6)
+		if (!number(value, &real, "timeout"))
 			return false;
+		if (real <= 0 || real > 2e6) {
+			fprintf(stderr, "spikectl: --timeout %s: from above 0 to 2000000 seconds\n", value);
+			return false;
+		}
 		o->timeout_ms = (int)(real * 1000);
 		return true;
 	default:

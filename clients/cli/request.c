@@ -60,14 +60,28 @@ static bool add_bandpass(json_t *stages, const struct options *o)
 	return true;
 }
 
+static bool add_highpass(json_t *stages, const struct options *o)
+{
+	double low;
+	char rest;
+	if (!o->highpass)
+		return true;
+	if (sscanf(o->highpass, "%lf%c", &low, &rest) != 1) {
+		fprintf(stderr, "spikectl: --highpass %s: expected LOW in Hz\n", o->highpass);
+		return false;
+	}
+	json_array_append_new(stages, json_pack("{s:s, s:f, s:b}", "stage", "highpass", "freq_min", low, "zero_phase", !o->causal));
+	return true;
+}
+
 bool cli_preprocess(json_t *params, const struct options *o)
 {
 	json_t *stages = json_array();
 	json_object_set_new(params, "preprocess", stages);
 	if (!add_bandpass(stages, o))
 		return false;
-	if (o->highpass)
-		json_array_append_new(stages, json_pack("{s:s, s:f, s:b}", "stage", "highpass", "freq_min", atof(o->highpass), "zero_phase", !o->causal));
+	if (!add_highpass(stages, o))
+		return false;
 	if (o->reference && strcmp(o->reference, "none") != 0)
 		json_array_append_new(stages, json_pack("{s:s, s:s}", "stage", "common_reference", "operator", o->reference));
 	return true;
