@@ -50,7 +50,7 @@ enum status output_open(struct output *o, struct request *r, const struct record
 	enum status status = paths_open_directory(r->settings->config.output_roots, o->file, &o->dirfd, &o->name, resolved, &r->error);
 	if (status)
 		return status;
-	result_remove_stale(o->dirfd);
+	result_remove_stale(o->dirfd, o->name);
 	if (!o->skip_done)
 		return STATUS_OK;
 	status = result_is_done(&o->skipped, o->dirfd, o->name, rec, o->parameters, &helper, why, sizeof why, &r->error);

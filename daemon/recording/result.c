@@ -258,16 +258,23 @@ static long writer_of(const char *name)
 	return mark && pid > 0 && *end == '-' ? pid : 0;
 }
 
-/* Nobody here has that pid, and nobody elsewhere has written for an hour. */
-static bool stale(int dir, const char *name)
+/* Is this a part of the result `name`? */
+static bool part_of(const char *part, const char *name)
+{
+	size_t n = strlen(name);
+	return strncmp(part, name, n) == 0 && strncmp(part + n, part_mark, strlen(part_mark)) == 0;
+}
+
+/* Nobody here has that pid; and if it is not ours, nobody elsewhere has written for an hour. */
+static bool stale(int dir, const char *name, bool ours)
 {
 	struct stat st;
 	long pid = writer_of(name);
 	return pid && kill((pid_t)pid, 0) != 0 && errno == ESRCH && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-	       time(NULL) - st.st_mtim.tv_sec > STALE_S;
+	       (ours || time(NULL) - st.st_mtim.tv_sec > STALE_S);
 }
 
-size_t result_remove_stale(int dir)
+size_t result_remove_stale(int dir, const char *name)
 {
 	size_t removed = 0;
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -278,7 +285,7 @@ size_t result_remove_stale(int dir)
 		return 0;
 	}
 	for (struct dirent *entry; (entry = readdir(list));)
-		removed += stale(dir, entry->d_name) && unlinkat(dir, entry->d_name, 0) == 0;
+		removed += stale(dir, entry->d_name, part_of(entry->d_name, name)) && unlinkat(dir, entry->d_name, 0) == 0;
 	closedir(list);
 	return removed;
 }

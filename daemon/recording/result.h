@@ -38,7 +38,8 @@ enum status result_write(int dir, const char *name, const struct result *result,
 enum status result_is_done(bool *done, int dir, const char *name, const struct recording *recording, const char *parameters,
 			   const struct helper_limits *helper, char *why, size_t nwhy, struct error *e);
 
-/* Removes NAME.part.* files in the directory whose writer does not run on this machine and which are older than an hour. Returns how many. */
-size_t result_remove_stale(int dir);
+/* Removes part files in the directory whose writer does not run on this machine: those of `name` at once, for two machines would not write the
+ * same result at one time, others when they are older than an hour. Returns how many. */
+size_t result_remove_stale(int dir, const char *name);
 
 #endif

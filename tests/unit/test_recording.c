@@ -599,10 +599,15 @@ static void test_stale_parts(void)
 		snprintf(path, sizeof path, "%s/%s", scratch_dir, names[i]);
 		save(path, "x", 1, 0600);
 	}
-	CU_ASSERT_EQUAL(result_remove_stale(dir), 0);
+	CU_ASSERT_EQUAL(result_remove_stale(dir, "q.nwb"), 0);
+	CU_ASSERT_EQUAL(result_remove_stale(dir, "x"), 0);
+	CU_ASSERT_EQUAL(result_remove_stale(dir, "x.nwb"), 1);
+	CU_ASSERT_EQUAL(result_remove_stale(dir, "y.nwb"), 0);
+	snprintf(path, sizeof path, "%s/%s", scratch_dir, names[0]);
+	save(path, "x", 1, 0600);
 	for (size_t i = 0; i < 3; i++)
 		CU_ASSERT_EQUAL(utimensat(dir, names[i], old, 0), 0);
-	CU_ASSERT_EQUAL(result_remove_stale(dir), 1);
+	CU_ASSERT_EQUAL(result_remove_stale(dir, "q.nwb"), 1);
 	CU_ASSERT_EQUAL(count_files("*.part.*"), 2);
 	for (size_t i = 0; i < 3; i++)
 		unlinkat(dir, names[i], 0);

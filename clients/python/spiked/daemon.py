@@ -152,7 +152,7 @@ def launch(config: Optional[os.PathLike] = None, *, options: Optional[Mapping[st
     Parameters
     ----------
     config : path, optional
-        Configuration file.
+        Configuration file. Its ``listen.runtime_dir`` does not count: a private daemon has a directory of its own, unless `options` names one.
     options : mapping, optional
         Options on top, ``{"compute.threads": 2}``.
     binary : str, optional
