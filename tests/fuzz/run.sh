@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# run.sh SECONDS [TARGET...]: builds the fuzz targets with clang (libFuzzer, ASan, UBSan) and runs each for that long. Needs clang.
+# $FUZZ_DIR (default build/fuzz) keeps programs, corpus and what was found; $SEED (default 1) is libFuzzer's.
+set -eu
+cd "$(dirname "$0")/../.."
+seconds=${1:?usage: run.sh SECONDS [TARGET...]}
+shift
+[ $# -gt 0 ] || set -- sp message config params helper_reply
+dir=${FUZZ_DIR:-build/fuzz}
+sources_sp="protocol/sp.c"
+sources_message="protocol/message.c protocol/dtype.c protocol/error.c protocol/status.c"
+sources_config="daemon/config.c"
+sources_params="daemon/params.c daemon/preprocess.c protocol/error.c protocol/status.c"
+sources_helper_reply="daemon/recording/helper_reply.c $sources_message"
+flags="-std=c11 -D_GNU_SOURCE -DSPIKED_VERSION=\"$(cat VERSION)\" -O1 -g -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined"
+mkdir -p "$dir"
+/usr/bin/env python3 tests/fuzz/seeds.py "$dir/seeds"
+for target in "$@"; do
+	eval "sources=\$sources_$target"
+	mkdir -p "$dir/corpus/$target" "$dir/found/$target"
+	# shellcheck disable=SC2086
+	clang $flags -o "$dir/fuzz_$target" "tests/fuzz/fuzz_$target.c" $sources $(pkg-config --libs jansson) -linih -lm
+	echo "== $target"
+	"$dir/fuzz_$target" -max_total_time="$seconds" -seed="${SEED:-1}" -timeout=5 -rss_limit_mb=1024 -malloc_limit_mb=256 -max_len=8192 -print_final_stats=1 \
+		-artifact_prefix="$dir/found/$target/" "$dir/corpus/$target" "$dir/seeds/$target" >"$dir/$target.log" 2>&1 || {
+		tail -60 "$dir/$target.log"
+		echo "$target: found something, see $dir/found/$target and $dir/$target.log" >&2
+		exit 1
+	}
+	grep -E 'stat::(number_of_executed_units|average_exec_per_sec|peak_rss_mb)|^#[0-9]+.*DONE' "$dir/$target.log"
+done

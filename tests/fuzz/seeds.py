@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Writes the first corpus of each fuzz target: seeds.py DIRECTORY. From tests/golden, the shipped configuration and the tables of SPEC.md."""
+import json
+import struct
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+out = Path(sys.argv[1])
+REQ = bytes.fromhex("0053500000300000")
+
+
+def save(target, name, data):
+    (out / target).mkdir(parents=True, exist_ok=True)
+    (out / target / name).write_bytes(data)
+
+
+def body(header, tail=b"", kind=1):
+    text = json.dumps(header, separators=(",", ":")).encode()
+    data = struct.pack("<4sHH16sII", b"SPKD", 1, kind, bytes(range(16)), len(text), 0) + text
+    return data + (bytes(-len(data) % 64) + tail if tail else b"")
+
+
+ARRAY = {"name": "traces", "dtype": "<i2", "shape": [4, 2], "order": "C", "via": "inline", "nbytes": 16}
+MEMORY = {"name": "peaks", "dtype": "peak", "shape": [1], "via": "memory", "address": "140000000000000", "nbytes": 32}
+messages = {
+    "ping": body({"op": "ping"}),
+    "array": body({"op": "reduce", "params": {"operations": ["mean"]}, "arrays": [ARRAY]}, bytes(16)),
+    "two": body({"op": "x", "arrays": [ARRAY, dict(ARRAY, name="b", order="F", offset=320)]}, bytes(80)),
+    "memory": body({"op": "detect", "arrays": [dict(MEMORY, name="traces")], "outputs": [MEMORY],
+                    "memory": {"pid": 1, "cookie_address": "4096", "cookie": "00" * 16}}),
+    "deep": body({"x": [[[[[[{"a": [1.5e300, -1, True, None, "\u00e9\\\""]}]]]]]]}),
+}
+golden = json.loads((ROOT / "tests/golden/messages.json").read_text())
+for entry in golden["messages"]:
+    messages[f"golden-{entry['name']}"] = bytes.fromhex(entry["tcp"])[12:]  # behind size and request tag
+    save("helper_reply", f"golden-{entry['name']}", messages[f"golden-{entry['name']}"])
+for name, data in messages.items():
+    save("message", name, data)
+    for ipc in (0, 1):
+        frame = (b"\x01" if ipc else b"") + struct.pack(">Q", 8 + len(data)) + b"\0\0\0\7\x80\0\0\1" + data
+        save("sp", f"{name}-{ipc}", bytes([ipc, 7]) + REQ + frame * 2)
+save("sp", "golden", bytes([1, 3]) + REQ + bytes.fromhex("01000000000000000980000001") + b"hello")
+
+error = {"message": "cannot be read", "hint": "copy it", "field": "file"}
+for name, header in {"ok": {"status": "OK", "code": 0, "result": {"a": 1}}, "bad": {"status": "CORRUPT", "code": 10, "error": error},
+                     "busy": {"status": "BUSY", "error": error}, "none": {}}.items():
+    save("helper_reply", name, body(header, kind=2))
+save("helper_reply", "array", body({"status": "OK", "result": {}, "arrays": [ARRAY]}, bytes(16), kind=2))
+
+save("config", "shipped", (ROOT / "config/spiked.conf").read_bytes())
+save("config", "few", b"[limits]\nqueue = 12\nmessage_bytes = 1MiB ; why\n[compute]\nthreads=2\n")
+save("config", "set", b"limits.deadline=5min")
+params = {"file": "/a", "start": 0, "time_axis": 1, "detect_threshold": 5, "gain_uV": 0.195, "peak_sign": "both", "scaled": True, "operations": ["mean"],
+          "output": {"file": "/b", "skip_done": True}, "x_mine": 1,
+          "preprocess": [{"stage": "bandpass", "freq_min": 300, "freq_max": 6000.5, "order": 3, "zero_phase": False}, {"stage": "highpass"},
+                         {"stage": "common_reference", "operator": "median"}]}
+save("params", "all", json.dumps(params).encode())
+for key, value in params.items():
+    save("params", key, json.dumps({key: value}).encode())
