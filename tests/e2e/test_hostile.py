@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Peers that do not speak SP, or not properly: what ended or blocked a libnanomsg listener must cost this daemon one connection."""
+import os
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -112,6 +114,19 @@ def test_no_handshake_in_time(daemon, transport):
         assert peer.closed()
         assert time.monotonic() - start < 5
     assert errors(daemon) == before + 1
+
+
+def test_paused_daemon_does_not_punish(daemon, transport):
+    """A daemon that was stopped longer than its limits reads what has come in the meantime before it looks at the clock."""
+    with Peer(daemon, transport, handshake=False) as peer:
+        assert peer.receive(8) == REP
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            peer.sock.sendall(REQ)
+            time.sleep(0.6)  # the pause, longer than both limits
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        assert peer.call("ping")["status"] == "OK"
 
 
 def drip(peer, data, pause, longest):
