@@ -278,8 +278,8 @@ static void init_handles(struct daemon *d)
 static void free_daemon(struct daemon *d)
 {
 	results_free(d->results);
-	recording_cache_free(d->recordings);
-	noise_cache_free(d->noise);
+	lru_free(d->recordings);
+	lru_free(d->noise);
 	endpoint_close(d->endpoint);
 	settings_unref(d->settings);
 	free(d->stats);

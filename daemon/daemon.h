@@ -15,8 +15,7 @@
 #include "daemon/scheduler.h"
 #include "daemon/stats.h"
 
-struct recording_cache;
-struct noise_cache;
+struct lru;
 
 enum { DAEMON_SCRATCH_BYTES = 64 << 10 };
 
@@ -38,8 +37,7 @@ struct daemon {
 	struct results *results;
 	struct request *active;           /* in flight, newest first */
 	size_t nactive;
-	struct recording_cache *recordings; /* has its own lock */
-	struct noise_cache *noise;          /* has its own lock */
+	struct lru *recordings, *noise;   /* kept open; kept levels */
 	char *helper_path;
 
 	uv_timer_t sweep;                 /* stalls, expiry of kept results */

@@ -6,22 +6,19 @@
 #ifndef DAEMON_NOISE_CACHE_H
 #define DAEMON_NOISE_CACHE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "daemon/lru.h"
 
-struct noise_cache;
 struct recording;
 
-struct noise_cache *noise_cache_new(void);
-void noise_cache_free(struct noise_cache *c);
+struct lru *noise_cache_new(void);
 
 /* What levels depend on, as one text (malloc'ed, NULL without memory). `preprocess`: canonical JSON of the stages. */
 char *noise_cache_key(const struct recording *r, const char *preprocess, bool scaled, unsigned long long seed);
 
 /* Copies [nchannels] levels out, if they are known. */
-bool noise_cache_get(struct noise_cache *c, const char *key, double *levels, size_t nchannels);
+bool noise_cache_get(struct lru *cache, const char *key, double *levels, size_t nchannels);
 
-/* Keeps a copy; the entry used longest ago makes room. */
-void noise_cache_put(struct noise_cache *c, const char *key, const double *levels, size_t nchannels);
+/* Keeps a copy. */
+void noise_cache_put(struct lru *cache, const char *key, const double *levels, size_t nchannels);
 
 #endif

@@ -2,9 +2,9 @@
 #include "daemon/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/listener.h"
+#include "daemon/lru.h"
 #include "daemon/operations/operations.h"
 #include "daemon/params.h"
-#include "daemon/recording/cache.h"
 #include "kernels/isa.h"
 
 #include <unistd.h>
@@ -49,7 +49,7 @@ enum step info_begin(struct request *r)
 	r->result = json_pack("{s:s, s:i, s:f, s:I, s:I, s:s, s:b, s:o, s:o, s:I}", "version", SPIKED_VERSION, "pid", (int)getpid(), "uptime_s",
 			      (double)(clock_ns() - d->started_ns) / 1e9, "threads", (json_int_t)d->threads, "lanes", (json_int_t)d->lanes, "isa",
 			      isa_name(isa_level()), "ready", (int)d->ready, "config", config_differences(&d->settings->config), "endpoints", endpoints,
-			      "recordings", (json_int_t)recording_cache_count(d->recordings));
+			      "recordings", (json_int_t)lru_count(d->recordings));
 	return STEP_DONE;
 }
 

@@ -6,19 +6,14 @@
 #ifndef DAEMON_RECORDING_CACHE_H
 #define DAEMON_RECORDING_CACHE_H
 
+#include "daemon/lru.h"
 #include "daemon/recording/recording.h"
 
-struct recording_cache;
-
-struct recording_cache *recording_cache_new(void);
-void recording_cache_free(struct recording_cache *c);
+struct lru *recording_cache_new(void);
 
 /* The recording of that name, from the cache or newly opened; the caller unrefs it. `roots`: directories it must lie in; `capacity`: how many to
  * keep, the one that was used longest ago goes first. */
-enum status recording_cache_open(struct recording_cache *c, const struct recording_name *name, const char *roots, size_t capacity,
+enum status recording_cache_open(struct lru *cache, const struct recording_name *name, const char *roots, size_t capacity,
 				 const struct helper_limits *helper, struct recording **out, struct error *e);
-
-/* How many are open. */
-size_t recording_cache_count(struct recording_cache *c);
 
 #endif

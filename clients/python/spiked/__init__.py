@@ -7,8 +7,8 @@
 ...     peaks = rec.detect_peaks(preprocess=[spiked.bandpass(300, 6000), spiked.common_reference("median")])
 """
 
-from .client import Client, connect
-from .daemon import Daemon, launch
+from .client import Client, connect, launch
+from .daemon import Daemon
 from .errors import (
     Busy,
     Cancelled,

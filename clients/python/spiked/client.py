@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 import numpy as np
 
 from . import memory, wire
-from .daemon import Daemon, find_url, launch
+from .daemon import Daemon, find_url
 from .errors import Busy, ConnectionLost, NoDaemon, SpikedError, TooLarge, Unavailable, Unreachable, from_reply
+from .params import detection_params, noise_array, reduction_params
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -318,36 +319,6 @@ class Client:
         return out[operations] if isinstance(operations, str) else out
 
 
-def detection_params(method: str, peak_sign: str, detect_threshold: float, exclude_sweep_ms: float, preprocess: Sequence[Stage], seed: int) -> Dict[str, Any]:
-    """Keys of protocol/SPEC.md 4.4. A value that JSON cannot hold is refused here, as the daemon would."""
-    from .errors import Invalid
-
-    for name, value in (("detect_threshold", detect_threshold), ("exclude_sweep_ms", exclude_sweep_ms)):
-        if not np.isfinite(value):
-            raise Invalid(f"{name}: must be a finite number, not {value}", field=name)
-    return {"method": method, "peak_sign": peak_sign, "detect_threshold": float(detect_threshold), "exclude_sweep_ms": float(exclude_sweep_ms),
-            "preprocess": list(preprocess), "seed": int(seed)}
-
-
-def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[float], preprocess: Sequence[Stage], seed: int) -> Dict[str, Any]:
-    """Keys of the operation `reduce`."""
-    from .errors import Invalid
-
-    params: Dict[str, Any] = {"operations": [operations] if isinstance(operations, str) else list(operations), "seed": int(seed)}
-    if threshold is not None:
-        if not np.isfinite(threshold):
-            raise Invalid(f"threshold: must be a finite number, not {threshold}", field="threshold")
-        params["threshold"] = float(threshold)
-    if preprocess:
-        params["preprocess"] = list(preprocess)
-    return params
-
-
-def noise_array(noise_levels: Any) -> Dict[str, np.ndarray]:
-    """The array `noise_levels`, if given."""
-    return {} if noise_levels is None else {"noise_levels": np.atleast_1d(np.asarray(noise_levels, dtype="<f8"))}
-
-
 def connect(url: Optional[str] = None, token: Optional[str] = None, timeout: Optional[float] = None) -> Client:
     """Connect to a daemon.
 
@@ -370,3 +341,36 @@ def connect(url: Optional[str] = None, token: Optional[str] = None, timeout: Opt
     client = launch()
     client.timeout = timeout
     return client
+
+
+def launch(config: Optional[os.PathLike] = None, *, options: Optional[Mapping[str, Any]] = None, binary: Optional[str] = None,
+           timeout: float = 30.0) -> Client:
+    """Start a private daemon and connect to it.
+
+    Parameters
+    ----------
+    config : path, optional
+        Configuration file. Its ``listen.runtime_dir`` does not count: a private daemon has a directory of its own, unless `options` names one.
+    options : mapping, optional
+        Options on top, ``{"compute.threads": 2}``.
+    binary : str, optional
+        The program; default: ``$SPIKED_BINARY``, the build tree, ``PATH``.
+    timeout : float
+        Seconds to become ready.
+
+    Returns
+    -------
+    Client
+        Owns the daemon: closing it (or leaving its ``with`` block) stops the daemon.
+
+    Raises
+    ------
+    DaemonStartError
+        With the end of the daemon's log.
+    """
+    daemon = Daemon(config, options, binary, timeout)
+    try:
+        return Client(daemon.url, daemon.token, daemon=daemon)
+    except BaseException:
+        daemon.close()
+        raise

@@ -13,12 +13,9 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .errors import DaemonStartError, NoDaemon
-
-if TYPE_CHECKING:
-    from .client import Client
 
 
 def runtime_dir() -> Path:
@@ -143,38 +140,3 @@ class Daemon:
                 process.kill()
                 process.wait()
         shutil.rmtree(self._dir, ignore_errors=True)
-
-
-def launch(config: Optional[os.PathLike] = None, *, options: Optional[Mapping[str, Any]] = None, binary: Optional[str] = None,
-           timeout: float = 30.0) -> "Client":
-    """Start a private daemon and connect to it.
-
-    Parameters
-    ----------
-    config : path, optional
-        Configuration file. Its ``listen.runtime_dir`` does not count: a private daemon has a directory of its own, unless `options` names one.
-    options : mapping, optional
-        Options on top, ``{"compute.threads": 2}``.
-    binary : str, optional
-        The program; default: ``$SPIKED_BINARY``, the build tree, ``PATH``.
-    timeout : float
-        Seconds to become ready.
-
-    Returns
-    -------
-    Client
-        Owns the daemon: closing it (or leaving its ``with`` block) stops the daemon.
-
-    Raises
-    ------
-    DaemonStartError
-        With the end of the daemon's log.
-    """
-    from .client import Client
-
-    daemon = Daemon(config, options, binary, timeout)
-    try:
-        return Client(daemon.url, daemon.token, daemon=daemon)
-    except BaseException:
-        daemon.close()
-        raise

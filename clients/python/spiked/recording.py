@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 import numpy as np
 
+from .params import detection_params, noise_array, reduction_params
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -120,8 +121,6 @@ class Recording:
         array of `PEAK_DTYPE`
             sample_index, channel_index, amplitude (raw units), segment_index; in order of segment, sample, channel.
         """
-        from .client import detection_params, noise_array
-
         params = self._params(segment, start, stop)
         params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, preprocess, seed))
         if output is not None:
@@ -150,8 +149,6 @@ class Recording:
         -------
         dict of name to array (channels,); a single name gives its array alone.
         """
-        from .client import reduction_params
-
         params = self._params(segment, start, stop)
         params.update(reduction_params(operations, threshold, preprocess, seed))
         if scaled:

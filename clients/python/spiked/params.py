@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Parameters of requests (protocol/SPEC.md, section 4), shared by arrays and recordings."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Sequence, Union
+
+import numpy as np
+
+from .errors import Invalid
+from .stages import Stage
+
+
+def detection_params(method: str, peak_sign: str, detect_threshold: float, exclude_sweep_ms: float, preprocess: Sequence[Stage], seed: int) -> Dict[str, Any]:
+    """Keys of protocol/SPEC.md 4.4. A value that JSON cannot hold is refused here, as the daemon would."""
+    for name, value in (("detect_threshold", detect_threshold), ("exclude_sweep_ms", exclude_sweep_ms)):
+        if not np.isfinite(value):
+            raise Invalid(f"{name}: must be a finite number, not {value}", field=name)
+    return {"method": method, "peak_sign": peak_sign, "detect_threshold": float(detect_threshold), "exclude_sweep_ms": float(exclude_sweep_ms),
+            "preprocess": list(preprocess), "seed": int(seed)}
+
+
+def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[float], preprocess: Sequence[Stage], seed: int) -> Dict[str, Any]:
+    """Keys of the operation `reduce`."""
+    params: Dict[str, Any] = {"operations": [operations] if isinstance(operations, str) else list(operations), "seed": int(seed)}
+    if threshold is not None:
+        if not np.isfinite(threshold):
+            raise Invalid(f"threshold: must be a finite number, not {threshold}", field="threshold")
+        params["threshold"] = float(threshold)
+    if preprocess:
+        params["preprocess"] = list(preprocess)
+    return params
+
+
+def noise_array(noise_levels: Any) -> Dict[str, np.ndarray]:
+    """The array `noise_levels`, if given."""
+    return {} if noise_levels is None else {"noise_levels": np.atleast_1d(np.asarray(noise_levels, dtype="<f8"))}
