@@ -298,14 +298,25 @@ void conn_close(struct conn *c, const char *why)
 	uv_close(&c->uv.handle, on_closed);
 }
 
-/* A connection that is not read does not tell that its peer is gone. */
-static bool peer_left(const struct conn *c)
+static short look(const struct conn *c, short events)
 {
 	uv_os_fd_t fd;
 	if (uv_fileno(&c->uv.handle, &fd) != 0)
-		return false;
-	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
-	return poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR);
+		return 0;
+	struct pollfd p = { .fd = fd, .events = events };
+	return poll(&p, 1, 0) > 0 ? p.revents : 0;
+}
+
+/* A connection that is not read does not tell that its peer is gone. */
+static bool peer_left(const struct conn *c)
+{
+	return look(c, POLLRDHUP) & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
+/* Timers come before reads: after a pause of the whole process the bytes that were awaited may be there already. */
+static bool input_waits(const struct conn *c)
+{
+	return look(c, POLLIN) & POLLIN;
 }
 
 /* Looked at once in each stall_timeout, so that a byte now and then does not hold a message open. */
@@ -313,7 +324,7 @@ static bool message_stalls(struct conn *c, uint64_t now_ns, uint64_t stall)
 {
 	if (now_ns - c->mark_ns <= stall)
 		return false;
-	bool slow = c->received - c->mark_received < stall / 1000000 * LEAST_RATE / 1000;
+	bool slow = c->received - c->mark_received < stall / 1000000 * LEAST_RATE / 1000 && !input_waits(c);
 	mark(c);
 	return slow;
 }
@@ -332,12 +343,12 @@ void conn_check(struct conn *c, uint64_t now_ns)
 	const struct config *limits = config_of(c);
 	uint64_t handshake = (uint64_t)limits->limits_handshake_timeout * 1000000, stall = (uint64_t)limits->limits_stall_timeout * 1000000;
 	bool inside = inside_message(c);
-	if (!c->ready && now_ns - c->opened_ns > handshake) {
+	if (!c->ready && now_ns - c->opened_ns > handshake && !input_waits(c)) {
 		c->daemon->protocol_errors++;
 		conn_close(c, "no handshake in time");
 	} else if (c->ready && c->reading && inside && message_stalls(c, now_ns, stall)) {
 		conn_close(c, "stopped inside a message");
-	} else if (c->ready && !c->known && !inside && now_ns - c->progress_ns > stall) {
+	} else if (c->ready && !c->known && !inside && now_ns - c->progress_ns > stall && !input_waits(c)) {
 		conn_close(c, "no token in time");
 	} else if (c->writing && reply_stalls(c, now_ns, stall)) {
 		conn_close(c, "does not read its replies");

@@ -79,6 +79,8 @@ static enum sp_event tags(struct sp_decoder *d, const uint8_t *in, size_t n, siz
 	if (!(d->buffer[0] & 0x80)) {
 		if (d->ntags == SP_MAX_TAG_BYTES)
 			return bad(d, "a message has more than 8 channel tags");
+		if (d->payload_left < 4)
+			return bad(d, "a message ends inside its tags");
 		return SP_MORE;
 	}
 	d->body_bytes = d->payload_left;

@@ -106,7 +106,6 @@ def table(sp, folder, seconds, rounds):
             lambda: peers.detect(traces, FS), rounds, 1)
     compare("the same from gzip-4 chunks / SciPy + h5py", lambda: rec_packed.detect_peaks(preprocess=stages, seed=next(seeds)),
             lambda: peers.detect(peers.read_h5py(packed, "data"), FS), rounds, 1)
-    del traces
     compare("per-channel sum of gzip-4 chunks / h5py read alone", lambda: rec_packed.reduce("sum"), lambda: peers.read_h5py(packed, "data"), rounds)
     compare("per-channel mean, std, min, max / h5py + NumPy", lambda: rec.reduce(["mean", "std", "min", "max"]), lambda: numpy_stats(plain), rounds)
 

@@ -9,7 +9,7 @@ import socket
 import numpy as np
 import pytest
 
-from hostile import COOKIE, Daemon, Peer, Watch, by_memory, memory_key, message, until
+from hostile import Daemon, Peer, Watch, by_memory, memory_key, until
 
 X = np.arange(40000, dtype="<f8").reshape(10000, 4)
 PAGE = mmap.PAGESIZE

@@ -120,11 +120,30 @@ def _hex(a: np.ndarray) -> str:
 def fake_peers() -> Iterator[Dict[str, str]]:
     """Addresses of peers that are no daemons: name to URL."""
     hello = bytes.fromhex(GOLDEN["handshake"]["rep"])
+
+    def take_request(peer: socket.socket) -> None:
+        peer.sendall(hello)
+        peer.recv(len(hello), socket.MSG_WAITALL)
+        peer.recv(1 << 16)
+
+    def silent(peer: socket.socket) -> None:
+        take_request(peer)
+        peer.recv(1)
+
+    def half(peer: socket.socket) -> None:
+        take_request(peer)
+        peer.sendall(bytes(6))
+
+    def nonsense(peer: socket.socket) -> None:
+        take_request(peer)
+        peer.sendall((100).to_bytes(8, "big") + bytes(100))
+        peer.recv(1)
+
     replies: Dict[str, Callable[[socket.socket], None]] = {
-        "garbage": lambda s: s.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-        "silent": lambda s: (s.sendall(hello), s.recv(1 << 16), s.recv(1 << 16), s.recv(1), None)[-1],
-        "half": lambda s: (s.sendall(hello), s.recv(1 << 16), s.recv(1 << 16), s.sendall(bytes(6)))[-1],
-        "nonsense": lambda s: (s.sendall(hello), s.recv(1 << 16), s.recv(1 << 16), s.sendall((100).to_bytes(8, "big") + bytes(100)), s.recv(1))[0],
+        "garbage": lambda peer: peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        "silent": silent,
+        "half": half,
+        "nonsense": nonsense,
     }
     listeners: List[socket.socket] = []
 
