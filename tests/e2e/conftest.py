@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import spiked  # noqa: E402
 from generate import Recipe, blocks, units_of  # noqa: E402
-from spiked import errors, memory, wire  # noqa: E402
+from spiked import errors, wire  # noqa: E402
 from units import probe  # noqa: E402
 from write_nwb import NwbWriter  # noqa: E402
 
