@@ -24,7 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "clients" / "python"))
 os.environ.setdefault("SPIKED_BINARY", str(ROOT / "build" / "spiked"))
 # Octave, pytest and three daemons share the machine; idle threads must not spin.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import spiked  # noqa: E402
 from spiked import wire  # noqa: E402
