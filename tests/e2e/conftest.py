@@ -20,7 +20,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "clients" / "python"), str(ROOT / "tests" / "groundtruth"), str(Path(__file__).resolve().parent)]
 os.environ.setdefault("SPIKED_BINARY", str(ROOT / "build" / "spiked"))
-# Tests share the machine; idle threads of the daemon must not spin.
 
 import spiked  # noqa: E402
 from generate import Recipe, blocks, units_of  # noqa: E402
