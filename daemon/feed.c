@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-enum { MIN_READ_BYTES = 4 << 20, MAX_READ_BYTES = 256 << 20 };
+/* Plain frames are read in pieces that stay in the cache; compressed ones in so many chunks at a time that the threads share them evenly. */
+enum { MIN_READ_BYTES = 4 << 20, MIN_DECODE_BYTES = 24 << 20, MAX_READ_BYTES = 256 << 20 };
 
 struct feed {
 	struct source *source;
@@ -45,8 +46,9 @@ enum status feed_new(struct feed **out, struct source *source, struct pipeline_s
 	f->spec = *spec;
 	f->chunk = (size_t)c->compute_block_frames;
 	size_t row = source_frame_bytes(source), wanted = f->chunk, work = (size_t)c->limits_work_bytes;
-	if (wanted * row < MIN_READ_BYTES)
-		wanted = MIN_READ_BYTES / row;
+	size_t least = source->recording && source->recording->storage == STORAGE_CHUNKED ? MIN_DECODE_BYTES : MIN_READ_BYTES;
+	if (wanted * row < least)
+		wanted = least / row;
 	f->capacity = source_span(source, wanted, work / 4 < MAX_READ_BYTES ? work / 4 : MAX_READ_BYTES);
 	enum status status = pipeline_new(&f->pipeline, spec, f->chunk, e);
 	size_t pipeline = status ? 0 : pipeline_bytes(spec, f->chunk);

@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum phase { PHASE_OPEN, PHASE_START, PHASE_MAD, PHASE_BLOCKS, PHASE_CUMSUM };
-enum { GROUP_BLOCKS = 64, GROUP_BYTES = 32 << 20 };
+enum { GROUP_BLOCKS = 64, GROUP_BYTES = 64 << 20 };
 
 struct reduction {
 	struct source source;
