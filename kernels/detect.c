@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * How a step goes. The detector keeps the last 2 * sweep frames it was given, so with the new ones it sees every window whole:
+ * How a step goes. The detector keeps the last 2 * reach frames it was given, so with the new ones it sees every window whole:
  *
  *	... history ............................|........ slab ...................
- *	time -2*sweep ......... -sweep ........ 0 ............... n - sweep ... n
+ *	time -2*reach ......... -reach ........ 0 ............... n - reach ... n
  *	                        |<---- decided by this step ---->|
  *
  * The decided frames are taken in blocks. In a block each tile of 16 channels is scanned on its own, which may be in parallel, into a
@@ -13,10 +13,14 @@
  * above 0, so that a zero never denies it.
  *
  * The window test goes outwards on both sides at once and ends at the first sample that denies the peak. So it costs the distance to the
- * nearer one, and over n samples of any shape no more than n log2(n) steps in all, whatever the sweep.
+ * nearer one, and over n samples of any shape no more than n log2(n) steps in all, whatever the reach.
+ *
+ * The candidates of locally_exclusive are found in the same way: they are by_channel's peaks with a sweep of 1, but for the threshold, which
+ * is not strict. `reach` is the sweep of this search: 1, or the one asked for.
  */
 #include "kernels/detect.h"
 
+#include "kernels/exclusive.h"
 #include "kernels/isa.h"
 
 #include <math.h>
@@ -34,8 +38,10 @@ struct event {
 };
 
 struct detector {
-	size_t nchannels, ntiles, sweep;
+	size_t nchannels, ntiles, reach;
 	enum peak_sign sign;
+	struct exclusive *exclusive; /* NULL: by_channel */
+	struct peaks candidates;     /* of a block, on their way there */
 	int64_t segment_index;
 	int64_t next_frame;       /* of the segment: where the next slab starts, once `started` */
 	bool started;
@@ -43,7 +49,7 @@ struct detector {
 	size_t block;             /* most frames decided at once */
 	size_t tile_events;       /* events a tile can have in a block */
 	size_t capacity, used;    /* frames in the history; it slides when full */
-	float *threshold;         /* [ntiles][LANES], rounded down; INFINITY in lanes without a channel */
+	float *threshold;         /* [ntiles][LANES], what a sample must exceed; INFINITY in lanes without a channel */
 	float *history;           /* [ntiles][capacity][LANES] */
 	struct event *events;     /* [ntiles][tile_events] */
 	size_t *nevents;          /* [ntiles] */
@@ -66,17 +72,22 @@ static bool append(size_t *nbytes, size_t *offset, size_t n, size_t size)
 	       !__builtin_add_overflow(*nbytes, more & ~(size_t)63, nbytes);
 }
 
-/* Two peaks of one sign on one channel stand more than `sweep` frames apart, so a block of EVENTS_PER_SIGN * (sweep + 1) frames holds
+static size_t reach_of(const struct detect_spec *spec)
+{
+	return spec->method == DETECT_LOCALLY_EXCLUSIVE ? 1 : spec->sweep;
+}
+
+/* Two peaks of one sign on one channel stand more than `reach` frames apart, so a block of EVENTS_PER_SIGN * (reach + 1) frames holds
  * no more than EVENTS_PER_SIGN of them. */
 static bool lay_out(const struct detect_spec *spec, struct layout *l)
 {
-	size_t period = spec->sweep + 1, signs = spec->sign == PEAK_BOTH ? 2 : 1;
-	size_t most = EVENTS_PER_SIGN * period, need = spec->max_frames > spec->sweep ? spec->max_frames : spec->sweep;
+	size_t reach = reach_of(spec), period = reach + 1, signs = spec->sign == PEAK_BOTH ? 2 : 1;
+	size_t most = EVENTS_PER_SIGN * period, need = spec->max_frames > reach ? spec->max_frames : reach;
 	size_t tile_floats;
 	l->ntiles = spec->nchannels / LANES + (spec->nchannels % LANES != 0);
 	l->block = need < most ? need + (need == 0) : most;
 	l->tile_events = LANES * signs * ((l->block + period - 1) / period);
-	l->capacity = 4 * spec->sweep;
+	l->capacity = 4 * reach;
 	l->nbytes = (sizeof(struct detector) + 63) & ~(size_t)63;
 	return !__builtin_mul_overflow(l->capacity * LANES, l->ntiles, &tile_floats) &&
 	       append(&l->nbytes, &l->threshold, l->ntiles, LANES * sizeof(float)) &&
@@ -89,7 +100,8 @@ static bool lay_out(const struct detect_spec *spec, struct layout *l)
 size_t detector_bytes(const struct detect_spec *spec)
 {
 	struct layout l;
-	return spec->sweep <= MAX_SWEEP && lay_out(spec, &l) ? l.nbytes : SIZE_MAX;
+	size_t nbytes, more = spec->method == DETECT_LOCALLY_EXCLUSIVE ? exclusive_bytes(spec) : 0;
+	return spec->sweep <= MAX_SWEEP && lay_out(spec, &l) && !__builtin_add_overflow(l.nbytes, more, &nbytes) ? nbytes : SIZE_MAX;
 }
 
 /* --- life --- */
@@ -100,6 +112,8 @@ static enum status check_spec(const struct detect_spec *spec, struct error *e)
 		return error_set(e, STATUS_INVALID, "traces", NULL, "there are no channels");
 	if (spec->sign != PEAK_NEG && spec->sign != PEAK_POS && spec->sign != PEAK_BOTH)
 		return error_set(e, STATUS_INVALID, "peak_sign", "use neg, pos or both", "unknown peak sign");
+	if (spec->method != DETECT_BY_CHANNEL && spec->method != DETECT_LOCALLY_EXCLUSIVE)
+		return error_set(e, STATUS_INVALID, "method", "use by_channel or locally_exclusive", "unknown method");
 	if (spec->sweep > MAX_SWEEP)
 		return error_set(e, STATUS_INVALID, "exclude_sweep_ms", "use a shorter window", "%zu frames are more than %d", spec->sweep,
 				 MAX_SWEEP);
@@ -119,6 +133,16 @@ static float round_down(double threshold)
 	return (double)t > threshold ? nextafterf(t, 0) : t;
 }
 
+/* The largest float t < threshold, so that x >= threshold exactly if x > t: if x >= threshold, then x > t because t < threshold; if x > t,
+ * then x is at least the next float above t, and that one is >= threshold, or t would not be the largest. (That next float is the threshold
+ * rounded up.) At the ends: t = 0 for the smallest denormal and below it, t = FLT_MAX above FLT_MAX. By symmetry x <= -threshold exactly if
+ * x < -t. */
+static float round_below(double threshold)
+{
+	float t = (float)threshold;
+	return (double)t >= threshold ? nextafterf(t, 0) : t;
+}
+
 enum status detector_new(struct detector **out, const struct detect_spec *spec, struct error *e)
 {
 	struct layout l;
@@ -134,13 +158,18 @@ enum status detector_new(struct detector **out, const struct detect_spec *spec, 
 
 	char *base = (char *)d;
 	*d = (struct detector){
-		.nchannels = spec->nchannels, .ntiles = l.ntiles, .sweep = spec->sweep, .sign = spec->sign,
+		.nchannels = spec->nchannels, .ntiles = l.ntiles, .reach = reach_of(spec), .sign = spec->sign,
 		.block = l.block, .tile_events = l.tile_events, .capacity = l.capacity,
 		.threshold = (float *)(base + l.threshold), .history = (float *)(base + l.history),
 		.events = (struct event *)(base + l.events), .nevents = (size_t *)(base + l.nevents), .place = (size_t *)(base + l.place),
 	};
+	bool exclusive = spec->method == DETECT_LOCALLY_EXCLUSIVE;
+	if (exclusive && (status = exclusive_new(&d->exclusive, spec, e)) != STATUS_OK) {
+		detector_free(d);
+		return status;
+	}
 	for (size_t c = 0; c < l.ntiles * LANES; c++)
-		d->threshold[c] = c < spec->nchannels ? round_down(spec->threshold[c]) : INFINITY;
+		d->threshold[c] = c >= spec->nchannels ? INFINITY : exclusive ? round_below(spec->threshold[c]) : round_down(spec->threshold[c]);
 	detector_reset(d, spec->segment_index);
 	*out = d;
 	return STATUS_OK;
@@ -148,6 +177,10 @@ enum status detector_new(struct detector **out, const struct detect_spec *spec, 
 
 void detector_free(struct detector *d)
 {
+	if (!d)
+		return;
+	exclusive_free(d->exclusive);
+	peaks_fini(&d->candidates);
 	free(d);
 }
 
@@ -156,7 +189,10 @@ void detector_reset(struct detector *d, int64_t segment_index)
 	d->segment_index = segment_index;
 	d->next_frame = 0;
 	d->started = false;
-	d->used = 2 * d->sweep;
+	d->candidates.count = 0;
+	if (d->exclusive)
+		exclusive_reset(d->exclusive);
+	d->used = 2 * d->reach;
 	for (size_t tile = 0; tile < d->ntiles; tile++)
 		memset(d->history + tile * d->capacity * LANES, 0, d->used * LANES * sizeof(float));
 }
@@ -176,10 +212,10 @@ static float window_at(const struct window *w, ptrdiff_t t, unsigned lane)
 }
 
 /* Has a sample beyond the threshold no rival in its window? With sign = 1 for a maximum, -1 for a minimum; multiplying by it is exact. */
-static bool is_peak(const struct window *w, ptrdiff_t t, unsigned lane, ptrdiff_t sweep, float x, float sign)
+static bool is_peak(const struct window *w, ptrdiff_t t, unsigned lane, ptrdiff_t reach, float x, float sign)
 {
 	ptrdiff_t ahead = w->end - 1 - t;
-	for (ptrdiff_t k = 1; k <= sweep; k++) {
+	for (ptrdiff_t k = 1; k <= reach; k++) {
 		if (!(sign * x > sign * window_at(w, t - k, lane)))
 			return false;
 		if (k <= ahead && !(sign * x >= sign * window_at(w, t + k, lane)))
@@ -210,7 +246,7 @@ static size_t scan_piece(const struct task *task, size_t tile, const struct wind
 		for (; lanes; lanes &= lanes - 1) {
 			unsigned lane = (unsigned)__builtin_ctz(lanes);
 			float amplitude = x[i * LANES + lane];
-			if (is_peak(w, t, lane, (ptrdiff_t)d->sweep, amplitude, amplitude < 0 ? -1.0f : 1.0f))
+			if (is_peak(w, t, lane, (ptrdiff_t)d->reach, amplitude, amplitude < 0 ? -1.0f : 1.0f))
 				events[nevents++] = (struct event){ (uint32_t)(t - task->from), lane, amplitude };
 		}
 	}
@@ -226,7 +262,7 @@ struct slide {
 
 static struct slide history_plan(const struct detector *d, size_t n)
 {
-	size_t want = 2 * d->sweep;
+	size_t want = 2 * d->reach;
 	if (n >= want)
 		return (struct slide){ 0, n - want, true };
 	if (d->used + n > d->capacity)
@@ -238,7 +274,7 @@ static void history_take(const struct detector *d, const struct slab *slab, size
 {
 	struct slide p = history_plan(d, slab->nframes);
 	float *h = d->history + tile * d->capacity * LANES;
-	if (d->sweep == 0)
+	if (d->reach == 0)
 		return;
 	if (p.move)
 		memmove(h, h + (d->used - p.keep) * LANES, p.keep * LANES * sizeof *h);
@@ -264,34 +300,6 @@ static void scan_tile(void *arg, size_t tile)
 }
 
 /* --- the list of peaks --- */
-
-void peaks_fini(struct peaks *p)
-{
-	free(p->at);
-	*p = (struct peaks){ 0 };
-}
-
-/* Room for n more, or up to the limit; *room: how many. */
-static enum status peaks_reserve(struct peaks *p, size_t n, size_t *room)
-{
-	size_t left = p->limit ? p->limit - (p->count < p->limit ? p->count : p->limit) : SIZE_MAX;
-	size_t need, nbytes;
-	*room = n < left ? n : left;
-	p->overflow |= n > left;
-	if (__builtin_add_overflow(p->count, *room, &need))
-		return STATUS_NO_MEMORY;
-	if (need <= p->capacity)
-		return STATUS_OK;
-	size_t capacity = need < 1024 ? 1024 : need + need / 2;
-	if (capacity < need || __builtin_mul_overflow(capacity, sizeof *p->at, &nbytes))
-		return STATUS_NO_MEMORY;
-	struct peak *at = realloc(p->at, nbytes);
-	if (!at)
-		return STATUS_NO_MEMORY;
-	p->at = at;
-	p->capacity = capacity;
-	return STATUS_OK;
-}
 
 /* Counting sort by frame; it is stable, and tiles come in order of channel. `nframes` are the block's, the first stands at `first`. */
 static enum status gather(struct detector *d, size_t nframes, int64_t first, struct peaks *peaks)
@@ -329,15 +337,27 @@ static enum status gather(struct detector *d, size_t nframes, int64_t first, str
 
 /* --- steps --- */
 
+/* The peaks of a block: what the tiles found, or what is decided of it. */
+static enum status conclude(struct detector *d, const struct task *task, struct peaks *peaks)
+{
+	struct peaks *found = d->exclusive ? &d->candidates : peaks;
+	enum status status = gather(d, (size_t)(task->to - task->from), d->next_frame + task->from, found);
+	if (status || !d->exclusive)
+		return status;
+	status = exclusive_step(d->exclusive, found->at, found->count, d->next_frame + task->to, peaks);
+	found->count = 0;
+	return status;
+}
+
 static enum status decide(struct detector *d, const struct slab *slab, ptrdiff_t to, const struct executor *ex, struct peaks *peaks)
 {
-	struct task task = { .d = d, .slab = slab, .from = -(ptrdiff_t)d->sweep, .scan = ISA_PICK(detect_scan) };
+	struct task task = { .d = d, .slab = slab, .from = -(ptrdiff_t)d->reach, .scan = ISA_PICK(detect_scan) };
 	do {
 		ptrdiff_t left = to - task.from;
 		task.to = left > (ptrdiff_t)d->block ? task.from + (ptrdiff_t)d->block : to;
 		task.last = slab && task.to == to;
 		ex->run(ex->ctx, d->ntiles, scan_tile, &task);
-		enum status status = gather(d, (size_t)(task.to - task.from), d->next_frame + task.from, peaks);
+		enum status status = conclude(d, &task, peaks);
 		if (status != STATUS_OK)
 			return status;
 		task.from = task.to;
@@ -353,7 +373,7 @@ enum status detector_step(struct detector *d, const struct slab *slab, const str
 		d->next_frame = slab->first_frame;
 	d->started = true;
 	ptrdiff_t n = (ptrdiff_t)slab->nframes;
-	enum status status = decide(d, slab, n - (ptrdiff_t)d->sweep, ex, peaks);
+	enum status status = decide(d, slab, n - (ptrdiff_t)d->reach, ex, peaks);
 	struct slide p = history_plan(d, slab->nframes);
 	d->used = p.keep + slab->nframes - p.skip;
 	d->next_frame += slab->nframes;
@@ -362,8 +382,9 @@ enum status detector_step(struct detector *d, const struct slab *slab, const str
 
 enum status detector_flush(struct detector *d, const struct executor *ex, struct peaks *peaks)
 {
-	if (!d->started || d->sweep == 0)
+	if (!d->started || d->reach == 0)
 		return STATUS_OK;
 	d->started = false;
-	return decide(d, NULL, 0, ex, peaks);
+	enum status status = decide(d, NULL, 0, ex, peaks);
+	return status || !d->exclusive ? status : exclusive_step(d->exclusive, NULL, 0, INT64_MAX, peaks);
 }

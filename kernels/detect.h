@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Spike detection on each channel alone: SpikeInterface's `by_channel` rule.
+ * Spike detection by SpikeInterface's rules.
  *
- * Sample s of channel c is a negative peak if
+ * `by_channel`, each channel alone. Sample s of channel c is a negative peak if
  *	x[s] < -threshold[c]  and  x[s] < x[s-k]  and  x[s] <= x[s+k]   for k = 1..sweep
  * (strict against the past, not against the future: the first sample of a plateau wins); a positive one is the mirror image; with
  * PEAK_BOTH the signs do not compete. Frames outside the segment count as 0. sweep 0: threshold only.
  * Peaks come `sweep` frames late. A NaN is never a peak, and no sample within `sweep` of it is.
- * Source: SpikeInterface 0.105, sortingcomponents/peak_detection/by_channel.py.
+ *
+ * `locally_exclusive`: candidates of all channels compete. A candidate is a sample with
+ *	x[s] <= -threshold[c]  and  x[s] < x[s-1]  and  x[s] <= x[s+1]
+ * or its mirror image (note the threshold: not strict), and kernels/exclusive.h says which candidates are peaks. They come sweep + 1 frames
+ * late. A NaN is no candidate, nor are its neighbours in time.
+ * Source: SpikeInterface 0.105, sortingcomponents/peak_detection/{by_channel,locally_exclusive}.py.
  */
 #ifndef KERNELS_DETECT_H
 #define KERNELS_DETECT_H
 
 #include "kernels/executor.h"
 #include "kernels/isa.h"
+#include "kernels/peaks.h"
 #include "kernels/slab.h"
-#include "protocol/dtype.h"
-#include "protocol/error.h"
-
-#include <stdbool.h>
 
 enum peak_sign { PEAK_NEG, PEAK_POS, PEAK_BOTH };
+enum detect_method { DETECT_BY_CHANNEL, DETECT_LOCALLY_EXCLUSIVE };
 
 struct detect_spec {
 	size_t nchannels;
@@ -29,15 +32,14 @@ struct detect_spec {
 	const double *threshold; /* [nchannels], > 0, finite, in the unit of the trace */
 	int64_t segment_index;   /* written into each peak */
 	size_t max_frames;       /* most frames one step is given */
-};
+	enum detect_method method;
 
-/* A growing list of peaks; the owner frees it with peaks_fini. */
-struct peaks {
-	struct peak *at;
-	size_t count, capacity, limit; /* limit: most peaks allowed (0: none); past it `overflow` is set and the rest dropped */
-	bool overflow;
+	/* locally_exclusive only. The neighbours of channel c are neighbour_index[neighbour_start[c]..neighbour_start[c + 1] - 1], in any order;
+	 * c counts as one of them whether listed or not. If a lists b, b must list a. Both arrays are copied. */
+	const size_t *neighbour_start; /* [nchannels + 1] */
+	const size_t *neighbour_index;
+	bool single;                   /* divide by the threshold in float32, not in double; thresholds are then float32 numbers */
 };
-void peaks_fini(struct peaks *p);
 
 struct detector;
 enum status detector_new(struct detector **out, const struct detect_spec *spec, struct error *e);

@@ -87,7 +87,8 @@ static void compare(const struct peaks *ref, const struct peaks *got, const stru
 
 static struct detector *make(const struct data *d, enum peak_sign sign, size_t sweep, size_t max_frames, int64_t segment)
 {
-	struct detect_spec spec = { d->nchannels, sign, sweep, d->threshold, segment, max_frames };
+	struct detect_spec spec = { .nchannels = d->nchannels, .sign = sign, .sweep = sweep, .threshold = d->threshold, .segment_index = segment,
+				    .max_frames = max_frames };
 	struct detector *det;
 	struct error e;
 	check_that(detector_new(&det, &spec, &e) == STATUS_OK, "detector_new");
@@ -175,7 +176,7 @@ CHECK_TEST(detect_long_sweep)
 	enum { N = 1 << 19, SWEEP = 1 << 16 };
 	struct slab s = { check_guard((size_t)N * LANES * sizeof(float), CHECK_END), 1, 1, (size_t)N * LANES, N, 0 };
 	double threshold = 0.5;
-	struct detect_spec spec = { 1, PEAK_NEG, SWEEP, &threshold, 0, N };
+	struct detect_spec spec = { .nchannels = 1, .sign = PEAK_NEG, .sweep = SWEEP, .threshold = &threshold, .max_frames = N };
 	struct detector *det;
 	struct peaks p = { 0 };
 	for (size_t i = 0; i < N; i++)
@@ -268,7 +269,7 @@ CHECK_TEST(detect_spikeinterface_vector)
 CHECK_TEST(detect_refuses)
 {
 	double threshold[2] = { 1, 0 };
-	struct detect_spec spec = { 2, PEAK_NEG, 30, threshold, 0, 100 };
+	struct detect_spec spec = { .nchannels = 2, .sign = PEAK_NEG, .sweep = 30, .threshold = threshold, .max_frames = 100 };
 	struct detector *det;
 	struct error e;
 	static const double bad[] = { 0, -1, NAN, INFINITY };
@@ -306,7 +307,7 @@ CHECK_TEST(detect_speed)
 		for (size_t k = 0; k < 12; k++)
 			slab_at(&s, c / LANES, t + k)[c % LANES] -= (float)(30 - 5 * fabs((double)k - 5));
 	}
-	struct detect_spec spec = { C, PEAK_NEG, 30, threshold, 0, N };
+	struct detect_spec spec = { .nchannels = C, .sign = PEAK_NEG, .sweep = 30, .threshold = threshold, .max_frames = N };
 	struct detector *det;
 	struct peaks p[2] = { { 0 }, { 0 } };
 	check_that(detector_new(&det, &spec, NULL) == STATUS_OK, "detector_new");
