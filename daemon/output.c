@@ -26,25 +26,32 @@ void output_parse(struct output *o, struct params *p)
 	p->status = params_end(&mine);
 }
 
+static void add_digest(json_t *object, const char *key, const double *x, size_t n)
+{
+	if (x)
+		json_object_set_new(object, key, json_sprintf("%016llx", (unsigned long long)digest_add(DIGEST_START, x, n * sizeof *x)));
+}
+
 /* The request's parameters without what does not change the result, keys sorted: two equal texts mean equal results. */
-static char *canonical(const json_t *params, const double *levels, size_t nchannels)
+static char *canonical(const json_t *params, const double *levels, size_t nchannels, const double *locations, size_t nlocations)
 {
 	static const char *const left_out[] = { "output", "file" };
 	json_t *copy = params ? json_copy((json_t *)params) : json_object();
 	for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
 		json_object_del(copy, left_out[i]);
-	if (levels)
-		json_object_set_new(copy, "noise_levels", json_sprintf("%016llx", (unsigned long long)digest_add(DIGEST_START, levels, nchannels * sizeof *levels)));
+	add_digest(copy, "noise_levels", levels, nchannels);
+	add_digest(copy, "channel_locations", locations, nlocations);
 	char *text = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(copy);
 	return text;
 }
 
-enum status output_open(struct output *o, struct request *r, const struct recording *rec, const double *levels)
+enum status output_open(struct output *o, struct request *r, const struct recording *rec, const double *levels, const double *locations,
+			size_t nlocations)
 {
 	char resolved[PATH_MAX], why[256];
 	struct helper_limits helper = source_helper(r);
-	o->parameters = canonical(request_params(r), levels, rec->nchannels);
+	o->parameters = canonical(request_params(r), levels, rec->nchannels, locations, nlocations);
 	if (!o->parameters)
 		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	enum status status = paths_open_directory(r->settings->config.output_roots, o->file, &o->dirfd, &o->name, resolved, &r->error);

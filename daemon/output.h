@@ -23,8 +23,9 @@ struct output {
 void output_parse(struct output *o, struct params *p);
 
 /* Opens the directory and, with skip_done, looks whether the file is done: sets o->skipped. levels: [nchannels] noise levels that the client
- * gave, which then are part of the parameters, or NULL. */
-enum status output_open(struct output *o, struct request *r, const struct recording *rec, const double *levels);
+ * gave, which then are part of the parameters, or NULL; locations: [nlocations] coordinates that it gave, likewise. */
+enum status output_open(struct output *o, struct request *r, const struct recording *rec, const double *levels, const double *locations,
+			size_t nlocations);
 
 /* Writes the file: temporary name, sync, rename. */
 enum status output_write(struct output *o, struct request *r, const struct recording *rec, const struct peaks *peaks, const double *levels);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * detect: open -> (is the result file done?) -> noise levels -> peaks, segment by segment -> (result file) -> reply.
+ * detect: open -> (is the result file done?) -> neighbours -> noise levels -> peaks, segment by segment -> (result file) -> reply.
  */
 #include "kernels/detect.h"
 #include "daemon/client_memory.h"
 #include "daemon/daemon.h"
 #include "daemon/feed.h"
+#include "daemon/neighbours.h"
 #include "daemon/noise_job.h"
 #include "daemon/operations/operations.h"
 #include "daemon/output.h"
@@ -22,10 +23,12 @@ enum { DETECT_FRAMES = 8192 }; /* a detector step, at most */
 struct detection {
 	struct source source;
 	struct pipeline_spec spec;
+	enum detect_method method;
 	enum peak_sign sign;
-	double threshold, sweep_ms;
+	double threshold, sweep_ms, radius_um;
 	uint64_t seed;
 	const struct array *given;     /* noise levels */
+	const struct array *places;    /* channel locations, for a method that needs them */
 	struct output output;          /* the result file, if one is wanted */
 
 	enum phase phase;
@@ -33,6 +36,8 @@ struct detection {
 	struct noise_job *noise;
 	struct detector *detector;
 	double *levels, *thresholds;   /* [nchannels] */
+	double *locations;             /* [nchannels][ndim], if the client gave them */
+	struct neighbours neighbours;
 	size_t sweep;                  /* frames */
 	size_t part;                   /* of source.parts */
 	struct peaks peaks;
@@ -46,9 +51,16 @@ static void check_noise_array(struct detection *d, struct params *p)
 		params_fail(p, "noise_levels", "send <f8 (channels)", "must be a 1-D array of float64");
 }
 
+static void check_locations_array(struct detection *d, struct params *p)
+{
+	const struct array *a = d->places;
+	if (a && (a->dtype != DTYPE_F64 || a->ndim != 2 || a->shape[1] < 2 || a->shape[1] > 3))
+		params_fail(p, "channel_locations", "send <f8 (channels, 2 or 3), in um", "must be an array (channels, 2 or 3) of float64");
+}
+
 enum step detect_begin(struct request *r)
 {
-	static const char *const methods[] = { "by_channel", NULL };
+	static const char *const methods[] = { [DETECT_BY_CHANNEL] = "by_channel", [DETECT_LOCALLY_EXCLUSIVE] = "locally_exclusive", NULL };
 	static const char *const signs[] = { [PEAK_NEG] = "neg", [PEAK_POS] = "pos", [PEAK_BOTH] = "both", NULL };
 	struct params p;
 	struct detection *d = calloc(1, sizeof *d);
@@ -59,13 +71,17 @@ enum step detect_begin(struct request *r)
 	source_parse(&d->source, r, &p);
 	if (d->source.array && d->source.fs_hz <= 0)
 		params_fail(&p, "sampling_frequency", "say how many frames a second the array holds", "is missing");
-	params_word(&p, "method", methods, 0);
+	d->method = (enum detect_method)params_word(&p, "method", methods, DETECT_BY_CHANNEL);
 	d->sign = (enum peak_sign)params_word(&p, "peak_sign", signs, PEAK_NEG);
 	d->threshold = params_real(&p, "detect_threshold", 5, 0, true, 1e30);
 	d->sweep_ms = params_real(&p, "exclude_sweep_ms", 1.0, 0, false, 1000);
+	d->radius_um = params_real(&p, "radius_um", 50, 0, false, 1e30);
 	d->seed = (uint64_t)params_int(&p, "seed", 0, 0, INT64_MAX);
 	d->given = message_array(&r->msg, "noise_levels");
 	check_noise_array(d, &p);
+	if (d->method == DETECT_LOCALLY_EXCLUSIVE)
+		d->places = message_array(&r->msg, "channel_locations");
+	check_locations_array(d, &p);
 	preprocess_parse(&p, &d->spec);
 	output_parse(&d->output, &p);
 	if (params_end(&p))
@@ -100,10 +116,67 @@ static enum status take_levels(struct detection *d, struct request *r)
 	return status;
 }
 
+/* Takes the channel locations if the client gave them. */
+static enum status take_locations(struct detection *d, struct request *r)
+{
+	const struct array *a = d->places;
+	size_t n = d->source.nchannels, ndim = a ? (size_t)a->shape[1] : 0;
+	if (!a)
+		return STATUS_OK;
+	if (a->shape[0] != n)
+		return error_set(&r->error, STATUS_INVALID, "channel_locations", "give one for each channel", "%llu locations for %zu channels",
+				 (unsigned long long)a->shape[0], n);
+	double *copy = malloc(a->nbytes);
+	d->locations = malloc(a->nbytes);
+	enum status status = STATUS_OK;
+	if (!copy || !d->locations)
+		status = error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	else if (a->via == VIA_MEMORY)
+		status = client_memory_read(r->peer, a->address, copy, a->nbytes, &r->cancel_flag, &r->error);
+	else
+		memcpy(copy, a->data, a->nbytes);
+	for (size_t i = 0; i < n * ndim && !status; i++) {
+		d->locations[i] = copy[a->fortran ? i % ndim * n + i / ndim : i];
+		if (!isfinite(d->locations[i]))
+			status = error_set(&r->error, STATUS_INVALID, "channel_locations", "leave that channel out, or say where it is",
+					   "the location of channel %zu is not finite", i / ndim);
+	}
+	free(copy);
+	return status;
+}
+
+/* Locations in the message go before those of the recording. A single channel has no neighbours wherever it is. */
+static enum status find_neighbours(struct detection *d, struct request *r)
+{
+	static const double alone[2] = { 0 };
+	const struct source *s = &d->source;
+	const double *locations = d->locations;
+	size_t ndim = locations ? (size_t)d->places->shape[1] : 2;
+	if (d->method != DETECT_LOCALLY_EXCLUSIVE)
+		return STATUS_OK;
+	if (!locations && s->recording && s->recording->locations) {
+		locations = s->recording->locations;
+		ndim = s->recording->ndim_locations;
+	}
+	if (!locations && s->nchannels == 1)
+		locations = alone;
+	if (!locations)
+		return error_set(&r->error, STATUS_INVALID, "channel_locations", "give the array channel_locations (channels, 2 or 3) in um, or use by_channel",
+				 "locally_exclusive needs to know where the channels are, and %s does not say",
+				 s->recording ? "the recording" : "the request");
+	/* Half: the detector has a copy. */
+	return neighbours_new(&d->neighbours, locations, s->nchannels, ndim, d->radius_um, (size_t)r->settings->config.limits_work_bytes / 2, &r->error);
+}
+
+/* Are the traces integers as stored? */
+static bool raw_integers(const struct detection *d)
+{
+	return d->spec.nstages == 0 && d->source.dtype >= DTYPE_I8 && d->source.dtype <= DTYPE_U64;
+}
+
 static enum status start(struct detection *d, struct request *r)
 {
 	struct source *s = &d->source;
-	bool raw_integers = d->spec.nstages == 0 && s->dtype >= DTYPE_I8 && s->dtype <= DTYPE_U64;
 	/* Truncated, as SpikeInterface does. */
 	double frames = d->sweep_ms * s->fs_hz / 1000.0;
 	if (frames > 65535)
@@ -113,20 +186,31 @@ static enum status start(struct detection *d, struct request *r)
 	if (!d->thresholds)
 		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / sizeof(struct peak);
-	enum status status = feed_new(&d->feed, s, &d->spec, &r->error);
+	enum status status = find_neighbours(d, r);
+	if (!status)
+		status = feed_new(&d->feed, s, &d->spec, &r->error);
 	if (!status && !d->levels)
 		status = take_levels(d, r);
 	if (!status && !d->given && source_total(s) > 0)
-		status = noise_job_new(&d->noise, s, d->feed, raw_integers, false, d->seed, &r->error);
+		status = noise_job_new(&d->noise, s, d->feed, raw_integers(d), false, d->seed, &r->error);
 	return status;
+}
+
+/* Does SpikeInterface compare these traces in float32? Levels it measures on float32 traces are float32, and so are their products with the
+ * threshold and quotients by it; with integers, or with levels given (float64), everything is in double. by_channel takes the product in
+ * double always. */
+static bool in_single(const struct detection *d)
+{
+	return d->method == DETECT_LOCALLY_EXCLUSIVE && !d->given && !raw_integers(d) && d->source.dtype != DTYPE_F64;
 }
 
 /* A silent channel has level 0: it gets a threshold that nothing reaches, and is named. */
 static enum status make_detector(struct detection *d, struct request *r)
 {
 	size_t silent = 0, first = 0;
+	bool single = in_single(d);
 	for (size_t c = 0; c < d->source.nchannels; c++) {
-		double t = d->levels[c] * d->threshold;
+		double t = single ? (double)((float)d->levels[c] * (float)d->threshold) : d->levels[c] * d->threshold;
 		bool usable = isfinite(t) && t > 0;
 		if (d->given && !usable)
 			return error_set(&r->error, STATUS_INVALID, "noise_levels", "noise levels are finite and above 0",
@@ -139,16 +223,18 @@ static enum status make_detector(struct detection *d, struct request *r)
 		request_warn(r, "%zu channel%s no noise (all samples equal, or not finite) and therefore no peaks; the first is %zu", silent,
 			     silent == 1 ? " has" : "s have", first);
 	struct detect_spec spec = { .nchannels = d->source.nchannels, .sign = d->sign, .sweep = d->sweep, .threshold = d->thresholds,
-				    .max_frames = DETECT_FRAMES };
+				    .max_frames = DETECT_FRAMES, .method = d->method, .neighbour_start = d->neighbours.start,
+				    .neighbour_index = d->neighbours.index, .single = single };
 	return detector_new(&d->detector, &spec, &r->error);
 }
 
-/* Frames the detector must see around the part, so that its peaks are those of the whole segment. */
+/* Frames the detector must see around the part, so that its peaks are those of the whole segment: the sweep, and with locally_exclusive
+ * one more, which decides whether the last one of them is a candidate. */
 static void seek(struct detection *d)
 {
 	const struct source_part *part = &d->source.parts[d->part];
-	int64_t n = source_frames(&d->source, part->segment), sweep = (int64_t)d->sweep;
-	int64_t start = part->start > sweep ? part->start - sweep : 0, stop = n - part->stop > sweep ? part->stop + sweep : n;
+	int64_t n = source_frames(&d->source, part->segment), margin = (int64_t)d->sweep + (d->method == DETECT_LOCALLY_EXCLUSIVE);
+	int64_t start = part->start > margin ? part->start - margin : 0, stop = n - part->stop > margin ? part->stop + margin : n;
 	detector_reset(d->detector, (int64_t)part->segment);
 	feed_seek(d->feed, part->segment, start, stop, false);
 	d->part_first = d->peaks.count;
@@ -217,13 +303,15 @@ static void reply(struct detection *d, struct request *r)
 static enum step open_source(struct detection *d, struct request *r)
 {
 	d->phase = PHASE_START;
-	if (source_open(&d->source, &r->error) != STATUS_OK)
+	if (source_open(&d->source, &r->error) != STATUS_OK || take_locations(d, r) != STATUS_OK)
 		return STEP_DONE;
 	if (!d->output.file)
 		return STEP_COMPUTE;
 	if (d->source.array)
 		return request_fail(r, STATUS_UNSUPPORTED, "output", "detect in a file, or save the peaks yourself", "a result file needs a recording as source");
-	if (take_levels(d, r) != STATUS_OK || output_open(&d->output, r, d->source.recording, d->given ? d->levels : NULL) != STATUS_OK)
+	size_t nlocations = d->locations ? (size_t)(d->places->nbytes / sizeof(double)) : 0;
+	if (take_levels(d, r) != STATUS_OK ||
+	    output_open(&d->output, r, d->source.recording, d->given ? d->levels : NULL, d->locations, nlocations) != STATUS_OK)
 		return STEP_DONE;
 	if (!d->output.skipped)
 		return STEP_COMPUTE;
@@ -289,5 +377,7 @@ void detect_end(struct request *r)
 	peaks_fini(&d->peaks);
 	free(d->levels);
 	free(d->thresholds);
+	free(d->locations);
+	neighbours_fini(&d->neighbours);
 	free(d);
 }
