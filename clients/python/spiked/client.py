@@ -14,7 +14,7 @@ import numpy as np
 from . import memory, wire
 from .daemon import Daemon, find_url
 from .errors import Busy, ConnectionLost, NoDaemon, SpikedError, TooLarge, Unavailable, Unreachable, from_reply
-from .params import detection_params, noise_array, reduction_params
+from .params import detection_params, locations_array, noise_array, reduction_params
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -266,8 +266,8 @@ class Client:
         return Recording(self, name, header["result"], arrays)
 
     def detect_peaks(self, traces: Any, sampling_frequency: float, *, channel_locations: Any = None, method: str = "by_channel", peak_sign: str = "neg",
-                     detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, noise_levels: Any = None, preprocess: Sequence[Stage] = (),
-                     seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
+                     detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, radius_um: float = 50.0, noise_levels: Any = None,
+                     preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
         """Detect spikes in an array.
 
         Parameters
@@ -276,18 +276,18 @@ class Client:
             Integers, float32 or float64; in memory, C or Fortran order.
         sampling_frequency : float
             Hz.
-        method, peak_sign, detect_threshold, exclude_sweep_ms, noise_levels, preprocess, seed
+        channel_locations : array (channels, 2 or 3), optional
+            Micrometres; ``"locally_exclusive"`` needs them.
+        method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, noise_levels, preprocess, seed
             As in `Recording.detect_peaks`.
 
         Returns
         -------
         array of `PEAK_DTYPE`
         """
-        params = detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, preprocess, seed)
+        params = detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed)
         params["sampling_frequency"] = float(sampling_frequency)
-        arrays = {"traces": traces, **noise_array(noise_levels)}
-        if channel_locations is not None:
-            arrays["channel_locations"] = np.asarray(channel_locations, dtype="<f8")
+        arrays = {"traces": traces, **noise_array(noise_levels), **locations_array(channel_locations)}
         return self._call("detect", params, arrays, timeout)[1]["peaks"]
 
     def reduce(self, array: Any, operations: Union[str, Sequence[str]], *, threshold: Optional[float] = None, preprocess: Sequence[Stage] = (),

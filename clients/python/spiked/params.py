@@ -11,13 +11,17 @@ from .errors import Invalid
 from .stages import Stage
 
 
-def detection_params(method: str, peak_sign: str, detect_threshold: float, exclude_sweep_ms: float, preprocess: Sequence[Stage], seed: int) -> Dict[str, Any]:
+def detection_params(method: str, peak_sign: str, detect_threshold: float, exclude_sweep_ms: float, radius_um: float, preprocess: Sequence[Stage],
+                     seed: int) -> Dict[str, Any]:
     """Keys of protocol/SPEC.md 4.4. A value that JSON cannot hold is refused here, as the daemon would."""
-    for name, value in (("detect_threshold", detect_threshold), ("exclude_sweep_ms", exclude_sweep_ms)):
+    for name, value in (("detect_threshold", detect_threshold), ("exclude_sweep_ms", exclude_sweep_ms), ("radius_um", radius_um)):
         if not np.isfinite(value):
             raise Invalid(f"{name}: must be a finite number, not {value}", field=name)
-    return {"method": method, "peak_sign": peak_sign, "detect_threshold": float(detect_threshold), "exclude_sweep_ms": float(exclude_sweep_ms),
-            "preprocess": list(preprocess), "seed": int(seed)}
+    params = {"method": method, "peak_sign": peak_sign, "detect_threshold": float(detect_threshold), "exclude_sweep_ms": float(exclude_sweep_ms),
+              "preprocess": list(preprocess), "seed": int(seed)}
+    if method != "by_channel":
+        params["radius_um"] = float(radius_um)
+    return params
 
 
 def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[float], preprocess: Sequence[Stage], seed: int) -> Dict[str, Any]:
@@ -35,3 +39,8 @@ def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[
 def noise_array(noise_levels: Any) -> Dict[str, np.ndarray]:
     """The array `noise_levels`, if given."""
     return {} if noise_levels is None else {"noise_levels": np.atleast_1d(np.asarray(noise_levels, dtype="<f8"))}
+
+
+def locations_array(channel_locations: Any) -> Dict[str, np.ndarray]:
+    """The array `channel_locations`, if given."""
+    return {} if channel_locations is None else {"channel_locations": np.asarray(channel_locations, dtype="<f8")}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 import numpy as np
 
-from .params import detection_params, noise_array, reduction_params
+from .params import detection_params, locations_array, noise_array, reduction_params
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -93,20 +93,25 @@ class Recording:
         return self._client._call("read", params, timeout=timeout)[1]["traces"]
 
     def detect_peaks(self, method: str = "by_channel", peak_sign: str = "neg", detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, *,
-                     noise_levels: Any = None, preprocess: Sequence[Stage] = (), output: Optional[Union[str, os.PathLike]] = None, seed: int = 0,
-                     segment: Optional[int] = None, start: Optional[int] = None, stop: Optional[int] = None,
-                     timeout: Optional[float] = None) -> np.ndarray:
+                     radius_um: float = 50.0, channel_locations: Any = None, noise_levels: Any = None, preprocess: Sequence[Stage] = (),
+                     output: Optional[Union[str, os.PathLike]] = None, seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None,
+                     stop: Optional[int] = None, timeout: Optional[float] = None) -> np.ndarray:
         """Detect spikes.
 
         Parameters
         ----------
         method : str
-            ``"by_channel"``: SpikeInterface's rule for each channel alone.
+            ``"by_channel"``: SpikeInterface's rule for each channel alone. ``"locally_exclusive"``: SpikeInterface's rule where a spike is
+            reported on the channel that it passes the threshold of by the largest factor, among those within `radius_um`.
         peak_sign : {"neg", "pos", "both"}
         detect_threshold : float
             In units of the noise level.
         exclude_sweep_ms : float
-            Half-window, ms (truncated to frames); 0: threshold only.
+            Half-window, ms (truncated to frames); 0: threshold only (``"by_channel"``), or rivals on the same frame only.
+        radius_um : float
+            ``"locally_exclusive"``: channels at most this far apart compete, micrometres.
+        channel_locations : array (channels, 2 or 3), optional
+            ``"locally_exclusive"``: micrometres; default: the recording's.
         noise_levels : array (channels,) or scalar, optional
             In the unit of the preprocessed traces; default: centred MAD of 20 random chunks of 0.5 s in each segment (`seed`).
         preprocess : sequence of stages
@@ -122,10 +127,11 @@ class Recording:
             sample_index, channel_index, amplitude (raw units), segment_index; in order of segment, sample, channel.
         """
         params = self._params(segment, start, stop)
-        params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, preprocess, seed))
+        params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed))
         if output is not None:
             params["output"] = {"file": os.path.abspath(os.fspath(output))}
-        return self._client._call("detect", params, noise_array(noise_levels), timeout)[1]["peaks"]
+        arrays = {**noise_array(noise_levels), **locations_array(channel_locations)}
+        return self._client._call("detect", params, arrays, timeout)[1]["peaks"]
 
     def noise_levels(self, preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
         """Noise level of each channel (centred MAD, raw units of the preprocessed traces), array (channels,)."""
