@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Slow, plain implementations of what the daemon computes, from its documents and not from its code.
 
-Detection and noise: SpikeInterface's `by_channel` rule and noise estimator. Filters: scipy.signal on the daemon's fixed grid
+Detection and noise: SpikeInterface's rules and noise estimator. Filters: scipy.signal on the daemon's fixed grid
 (kernels/pipeline.h). All take whole segments, arrays (frames, channels).
 """
 
@@ -43,6 +43,36 @@ def by_channel(x: np.ndarray, threshold: np.ndarray, sign: str = "neg", sweep: i
         found |= mine
     frames, channels = np.nonzero(found)
     return table(frames, channels, x[frames, channels], segment)
+
+
+def locally_exclusive(x: np.ndarray, threshold: np.ndarray, locations: np.ndarray, radius_um: float = 50.0, sign: str = "neg", sweep: int = 30,
+                      segment: int = 0) -> np.ndarray:
+    """Peaks of one segment, array of `PEAK_DTYPE`.
+
+    Candidates: x[s] <= -thr, x[s] < x[s-1], x[s] <= x[s+1], or mirrored. One is dropped if another within `sweep` frames and `radius_um` has a
+    larger |x| / thr, or the same and is earlier. A float32 `threshold` makes it float32 arithmetic, as NumPy's promotion does.
+    """
+    threshold, locations = np.asarray(threshold), np.asarray(locations, float)
+    x = x if threshold.dtype == np.float32 else x.astype(float)
+    zero = np.zeros((1, x.shape[1]), x.dtype)
+    before, after = np.concatenate([zero, x[:-1]]), np.concatenate([x[1:], zero])
+    found = np.zeros(x.shape, bool)
+    if sign in ("neg", "both"):
+        found |= (x <= -threshold) & (x < before) & (x <= after)
+    if sign in ("pos", "both"):
+        found |= (x >= threshold) & (x > before) & (x >= after)
+    frames, channels = np.nonzero(found)
+    values = np.abs(x[frames, channels]) / threshold[channels]
+    near = np.sqrt(((locations[:, None] - locations[None, :]) ** 2).sum(axis=2)) <= radius_um
+    kept = []
+    for i in range(len(frames)):
+        rivals = np.abs(frames - frames[i]) <= sweep
+        rivals &= near[channels[i], channels]
+        rivals[i] = False
+        beaten = (values[rivals] > values[i]) | ((values[rivals] == values[i]) & (frames[rivals] < frames[i]))
+        if not beaten.any():
+            kept.append(i)
+    return table(frames[kept], channels[kept], x[frames[kept], channels[kept]], segment)
 
 
 def table(frames: np.ndarray, channels: np.ndarray, amplitudes: np.ndarray, segment: int) -> np.ndarray:

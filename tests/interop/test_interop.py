@@ -103,6 +103,54 @@ def test_same_peaks_as_spikeinterface(sp, recordings, sign):
         np.testing.assert_array_equal(ours[field], theirs[field])
 
 
+@pytest.mark.parametrize("radius", [0, 50, 1000])
+@pytest.mark.parametrize("sign", ["neg", "pos", "both"])
+def test_same_locally_exclusive_peaks_as_spikeinterface(sp, recordings, sign, radius):
+    """Raw int16 traces, locations from the file, the same noise levels: identical rows."""
+    recording = se.read_nwb_recording(recordings[1])
+    rec = sp.open(recordings[1])
+    np.testing.assert_array_equal(rec.channel_locations, recording.get_channel_locations())
+    levels = rec.noise_levels()
+    for threshold in (5, 2.5):
+        theirs = exclusive_peaks(recording, sign, threshold, radius, levels)
+        ours = rec.detect_peaks("locally_exclusive", sign, threshold, radius_um=radius, noise_levels=levels)
+        assert len(theirs) > (100 if sign != "pos" or threshold < 5 else -1)
+        same_peaks(ours, theirs)
+        # Levels measured by either side are the same, so these may be left out.
+        same_peaks(rec.detect_peaks("locally_exclusive", sign, threshold, radius_um=radius), theirs)
+
+
+@pytest.mark.parametrize("measured", [False, True], ids=["float64 levels", "float32 levels"])
+@pytest.mark.parametrize("sign", ["neg", "pos", "both"])
+def test_same_locally_exclusive_peaks_in_float_traces(sp, sign, measured):
+    """Quotients that tie in one precision and not in the other: SpikeInterface takes that of the levels, float32 if it measured them."""
+    rng = np.random.default_rng(9)
+    x = np.round(rng.normal(0, 3, (20000, CHANNELS))).astype("<f4")
+    x += rng.integers(-2, 3, x.shape).astype("<f4") * np.spacing(np.abs(x))
+    places = np.stack([np.arange(CHANNELS) % 2 * 30.0, np.arange(CHANNELS) * 15.0], axis=1)
+    recording = si.NumpyRecording([x], FS)
+    recording.set_dummy_probe_from_locations(places)
+    levels = si.get_noise_levels(recording, return_in_uV=False, method="mad", force_recompute=True,
+                                 random_slices_kwargs=dict(num_chunks_per_segment=20, chunk_duration="500ms", seed=0))
+    assert levels.dtype == np.float32
+    given = None if measured else levels.astype(float)
+    theirs = exclusive_peaks(recording, sign, 2.5, 40, levels if measured else given)
+    ours = sp.detect_peaks(x, FS, channel_locations=places, method="locally_exclusive", peak_sign=sign, detect_threshold=2.5, radius_um=40, noise_levels=given)
+    assert len(theirs) > 100
+    same_peaks(ours, theirs)
+
+
+def exclusive_peaks(recording, sign, threshold, radius, levels):
+    return detect_peaks(recording, method="locally_exclusive",
+                        method_kwargs=dict(peak_sign=sign, detect_threshold=threshold, exclude_sweep_ms=1.0, radius_um=radius, noise_levels=levels),
+                        job_kwargs=dict(n_jobs=1, progress_bar=False))
+
+
+def same_peaks(ours, theirs):
+    for field in ("sample_index", "channel_index", "amplitude", "segment_index"):
+        np.testing.assert_array_equal(ours[field], theirs[field])
+
+
 def test_same_noise_as_spikeinterface(sp, recordings):
     """Same seed, same chunks, same estimator, raw units."""
     recording = se.read_nwb_recording(recordings[2])
