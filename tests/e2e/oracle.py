@@ -75,6 +75,20 @@ def locally_exclusive(x: np.ndarray, threshold: np.ndarray, locations: np.ndarra
     return table(frames[kept], channels[kept], x[frames[kept], channels[kept]], segment)
 
 
+def plant_near_ties(x: np.ndarray, levels: np.ndarray, seed: int) -> None:
+    """Gives float32 noise pairs of large negative samples, on channels c and c + 1 up to 20 frames apart, whose ratios to the levels are a few
+    floats apart or tie. Only samples well below the median are made lower, so the noise levels stay what they were."""
+    rng = np.random.default_rng(seed)
+    for slot in range(50, len(x) - 100, 100):
+        c = int(rng.integers(0, x.shape[1] - 1))
+        first, second = np.nonzero(x[slot : slot + 20, c] < -levels[c])[0], np.nonzero(x[slot + 20 : slot + 40, c + 1] < -levels[c + 1])[0]
+        if len(first) and len(second):
+            value = np.float32(levels[c] * rng.uniform(7, 14))
+            other = np.float32(float(value) / float(levels[c]) * float(levels[c + 1]))
+            x[slot + first[-1], c] = -value
+            x[slot + 20 + second[0], c + 1] = -(other + np.float32(rng.integers(-2, 3)) * np.spacing(other))
+
+
 def table(frames: np.ndarray, channels: np.ndarray, amplitudes: np.ndarray, segment: int) -> np.ndarray:
     peaks = np.zeros(len(frames), PEAK_DTYPE)
     peaks["sample_index"], peaks["channel_index"], peaks["amplitude"], peaks["segment_index"] = frames, channels, amplitudes, segment

@@ -128,15 +128,17 @@ def test_measured_levels_of_integers_are_double(client):
 
 
 def test_measured_levels_of_floats_are_single(client):
-    """SpikeInterface's levels, thresholds and quotients are float32 then; samples a few floats apart make ties that double does not see."""
-    rng = np.random.default_rng(35)
-    x, places = small("<f4", frames=16000)
-    x += rng.integers(-2, 3, x.shape) * np.spacing(np.abs(x))
-    levels = oracle.noise_levels([x], FS).astype("<f4")
-    threshold = levels * np.float32(2.6)
-    expected = oracle.locally_exclusive(x, threshold, places, sweep=6)
-    assert len(expected) > 100
-    np.testing.assert_array_equal(client.detect_peaks(x, FS, channel_locations=places, method=LEX, detect_threshold=2.6, exclude_sweep_ms=0.2), expected)
+    """SpikeInterface's levels, thresholds and quotients are float32 then, which makes ties that double does not see."""
+    x = np.random.default_rng(35).normal(0, 3, (30000, 20)).astype("<f4")
+    places = small()[1]
+    levels = oracle.noise_levels([x], FS)
+    oracle.plant_near_ties(x, levels, 36)
+    np.testing.assert_array_equal(oracle.noise_levels([x], FS), levels)
+    single = oracle.locally_exclusive(x, levels.astype("<f4") * np.float32(3.6), places)
+    double = oracle.locally_exclusive(x, levels * 3.6, places)
+    assert len(single) > 100 and not np.array_equal(single, double)
+    np.testing.assert_array_equal(client.detect_peaks(x, FS, channel_locations=places, method=LEX, detect_threshold=3.6), single)
+    np.testing.assert_array_equal(client.detect_peaks(x, FS, channel_locations=places, method=LEX, detect_threshold=3.6, noise_levels=levels), double)
 
 
 @pytest.mark.parametrize("sign", ["neg", "both"])

@@ -17,6 +17,7 @@ static CU_ErrorCode (*const suites[])(void) = {
 	test_paths_register,
 	test_scheduler_register,
 	test_recording_register,
+	test_neighbours_register,
 };
 
 int main(int argc, char **argv)

@@ -15,5 +15,6 @@ CU_ErrorCode test_params_register(void);
 CU_ErrorCode test_paths_register(void);
 CU_ErrorCode test_scheduler_register(void);
 CU_ErrorCode test_recording_register(void);
+CU_ErrorCode test_neighbours_register(void);
 
 #endif
