@@ -27,7 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVENTS_PER_SIGN = 256, MAX_SWEEP = 1 << 16 };
+enum { EVENTS_PER_SIGN = 256, CANDIDATES_PER_SIGN = 1024, MAX_SWEEP = 1 << 16 };
 
 #define SIGN_BIT 0x80000000u
 
@@ -78,11 +78,12 @@ static size_t reach_of(const struct detect_spec *spec)
 }
 
 /* Two peaks of one sign on one channel stand more than `reach` frames apart, so a block of EVENTS_PER_SIGN * (reach + 1) frames holds
- * no more than EVENTS_PER_SIGN of them. */
+ * no more than EVENTS_PER_SIGN of them. Candidates, with a reach of 1, would make short blocks: they get more room. */
 static bool lay_out(const struct detect_spec *spec, struct layout *l)
 {
 	size_t reach = reach_of(spec), period = reach + 1, signs = spec->sign == PEAK_BOTH ? 2 : 1;
-	size_t most = EVENTS_PER_SIGN * period, need = spec->max_frames > reach ? spec->max_frames : reach;
+	size_t most = (spec->method == DETECT_LOCALLY_EXCLUSIVE ? CANDIDATES_PER_SIGN : EVENTS_PER_SIGN) * period;
+	size_t need = spec->max_frames > reach ? spec->max_frames : reach;
 	size_t tile_floats;
 	l->ntiles = spec->nchannels / LANES + (spec->nchannels % LANES != 0);
 	l->block = need < most ? need + (need == 0) : most;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FRAMES = 300, MAX_CHANNELS = 36 };
+enum { MAX_FRAMES = 301, MAX_CHANNELS = 36 };
 
 struct data {
 	size_t nframes, nchannels;
@@ -169,7 +169,7 @@ static void check_cut(const struct data *d, enum peak_sign sign, size_t sweep, c
 	static const struct executor *const executors[] = { &executor_serial, &check_reverse, &check_threads };
 	int64_t first = (int64_t)check_below(3) * 1000000007, segment = (int64_t)check_below(3);
 	struct peaks ref = reference(d, sign, sweep, first, segment);
-	struct detector *det = make(d, sign, sweep, 1 + check_below(MAX_FRAMES), segment);
+	struct detector *det = make(d, sign, sweep, d->nframes / (1 + check_below(3)) + 1, segment);
 	struct peaks got = detect(det, d, cuts, ncuts, executors[check_below(3)], first, (struct peaks){ 0 });
 	check_that(ref.count == got.count, "%zu peaks, not %zu (sign %d, sweep %zu, %zu frames, %zu channels)", got.count, ref.count, sign, sweep,
 		   d->nframes, d->nchannels);
@@ -222,9 +222,9 @@ CHECK_TEST(exclusive_blocks)
 	CHECK_EACH_ISA(isa)
 		for (int round = 0; round < 20; round++) {
 			d.nchannels = 1 + check_below(3);
-			d.nframes = 1000 + check_below(2000);
+			d.nframes = 1000 + check_below(2600);
 			fill(&d);
-			check_cut(&d, (enum peak_sign)check_below(3), check_below(round % 2 ? 6 : 1500), cuts, random_cuts(cuts, 3, d.nframes));
+			check_cut(&d, (enum peak_sign)check_below(3), check_below(round % 2 ? 6 : 2500), cuts, random_cuts(cuts, 3, d.nframes));
 		}
 }
 
