@@ -16,8 +16,6 @@
 #include "daemon/request.h"
 #include "protocol/sp.h"
 
-struct listener;
-
 struct conn {
 	union {
 		uv_stream_t stream;
@@ -27,7 +25,6 @@ struct conn {
 	} uv;
 	uint64_t id;
 	struct daemon *daemon;
-	struct listener *listener;
 	struct sp_decoder decoder;
 	struct peer *peer;
 	bool ready;                /* handshake done */

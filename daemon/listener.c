@@ -65,7 +65,6 @@ static void on_connection(uv_stream_t *server, int status)
 		return;
 	bool local = server->type == UV_NAMED_PIPE;
 	c->daemon = d;
-	c->listener = l;
 	c->id = ++d->next_conn;
 	c->trusted = c->known = local;
 	c->opened_ns = c->progress_ns = clock_ns();
@@ -241,8 +240,6 @@ void listeners_close(struct daemon *d)
 	while (d->listeners) {
 		struct listener *l = d->listeners;
 		d->listeners = l->next;
-		for (struct conn *c = d->conns; c; c = c->next)
-			c->listener = NULL;
 		uv_close(&l->uv.handle, on_closed);
 	}
 }

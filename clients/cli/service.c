@@ -51,25 +51,12 @@ static void print_value(const char *key, const json_t *value)
 	free(text);
 }
 
-int verb_info(struct spiked *sp, const struct options *o)
+static void print_info(const json_t *result)
 {
-	struct spiked_reply *reply;
-	int code = cli_call(sp, o, "info", json_object(), &reply);
-	if (code)
-		return code;
-	json_t *result = result_of(reply);
-	if (o->json) {
-		json_dumpf(result, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else {
-		const char *key;
-		json_t *value;
-		json_object_foreach(result, key, value)
-			print_value(key, value);
-	}
-	json_decref(result);
-	spiked_reply_free(reply);
-	return EXIT_GOOD;
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)result, key, value)
+		print_value(key, value);
 }
 
 static double per_call_us(const json_t *row, const char *key)
@@ -96,10 +83,11 @@ static void print_stats(const json_t *result)
 	putchar('\n');
 }
 
-int verb_stats(struct spiked *sp, const struct options *o)
+/* Asks `op` without parameters and shows its result: as JSON, or by `print`. */
+static int show(struct spiked *sp, const struct options *o, const char *op, void (*print)(const json_t *result))
 {
 	struct spiked_reply *reply;
-	int code = cli_call(sp, o, "stats", json_object(), &reply);
+	int code = cli_call(sp, o, op, json_object(), &reply);
 	if (code)
 		return code;
 	json_t *result = result_of(reply);
@@ -107,9 +95,19 @@ int verb_stats(struct spiked *sp, const struct options *o)
 		json_dumpf(result, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
-		print_stats(result);
+		print(result);
 	}
 	json_decref(result);
 	spiked_reply_free(reply);
 	return EXIT_GOOD;
+}
+
+int verb_info(struct spiked *sp, const struct options *o)
+{
+	return show(sp, o, "info", print_info);
+}
+
+int verb_stats(struct spiked *sp, const struct options *o)
+{
+	return show(sp, o, "stats", print_stats);
 }
