@@ -23,7 +23,7 @@ march_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
 src = $(filter-out %_simd.c,$(wildcard $(1)/*.c))
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 simd_objs    := $(foreach f,$(wildcard kernels/*_simd.c),$(foreach i,$(ISAS),$(BUILD)/$(f:_simd.c=).$(i).o))
-kernel_objs  := $(call obj,$(call src,kernels)) $(simd_objs)
+kernel_objs  := $(call obj,$(call src,kernels) $(call src,kernels/compiler)) $(simd_objs)
 protocol_objs := $(call obj,$(call src,protocol))
 daemon_objs  := $(call obj,$(call src,daemon) $(call src,daemon/recording) $(call src,daemon/operations))
 helper_objs  := $(call obj,$(call src,daemon/helper))
@@ -33,7 +33,9 @@ unit_objs    := $(call obj,$(call src,tests/unit))
 check_objs   := $(call obj,$(call src,tests/check))
 
 daemon_main  := $(BUILD)/daemon/main.o
-daemon_libs   = $(call pkg,--libs,libuv jansson libdeflate) -linih -fopenmp -lm -lpthread
+llvm_config  ?= llvm-config-19
+llvm_libs     = $(shell $(llvm_config) --ldflags 2>/dev/null) -lLLVM-19 -lmvec
+daemon_libs   = $(call pkg,--libs,libuv jansson libdeflate) -linih $(llvm_libs) -fopenmp -lm -lpthread
 helper_libs   = $(call pkg,--libs,hdf5 jansson) $(call pkg,--libs,libseccomp) -lm
 
 all: $(BUILD)/spiked $(BUILD)/spiked-h5 $(BUILD)/spikectl $(BUILD)/libspiked.so $(BUILD)/libspiked.a ## build everything
@@ -52,9 +54,12 @@ $(BUILD)/libspiked.a: $(client_objs) $(protocol_objs)
 $(BUILD)/libspiked.so: $(client_objs) $(protocol_objs)
 	$(call link,-shared -Wl$(comma)-soname$(comma)libspiked.so.1 -lnanomsg $(call pkg,--libs,jansson) -lpthread)
 $(BUILD)/check: $(check_objs) $(kernel_objs) $(protocol_objs)
-	$(call link,$(call pkg,--libs,jansson) -fopenmp -lm)
+	$(call link,$(call pkg,--libs,jansson) $(llvm_libs) -fopenmp -lm)
 $(BUILD)/unit: $(unit_objs) $(filter-out $(daemon_main),$(daemon_objs)) $(kernel_objs) $(client_objs) $(protocol_objs)
 	$(call link,-lcunit -lnanomsg $(daemon_libs))
+
+$(BUILD)/harness.so: $(BUILD)/tests/compiler/harness.o $(kernel_objs) $(protocol_objs)
+	$(call link,-shared $(call pkg,--libs,jansson) $(llvm_libs) -fopenmp -lm -lpthread)
 
 comma := ,
 define link
@@ -75,8 +80,10 @@ $(BUILD)/kernels/%.avx512.o: kernels/%_simd.c
 	$(call compile,avx512,-O3 $(march_avx512) -DISA=avx512)
 $(BUILD)/daemon/helper/%.o: daemon/helper/%.c
 	$(call compile,,$(call pkg,--cflags,hdf5))
+$(BUILD)/kernels/compiler/%.o: kernels/compiler/%.c
+	$(call compile,,-isystem $(shell $(llvm_config) --includedir 2>/dev/null))
 $(BUILD)/%.o: %.c
-	$(call compile,,$(if $(filter daemon/%,$<),-fopenmp))
+	$(call compile,,$(if $(filter daemon/% tests/compiler/%,$<),-fopenmp))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

@@ -6,13 +6,15 @@ set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:?usage: run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- sp message config params helper_reply
+[ $# -gt 0 ] || set -- sp message config params helper_reply parse
 dir=${FUZZ_DIR:-build/fuzz}
 sources_sp="protocol/sp.c"
 sources_message="protocol/message.c protocol/dtype.c protocol/error.c protocol/status.c"
 sources_config="daemon/config.c"
 sources_params="daemon/params.c daemon/preprocess.c protocol/error.c protocol/status.c"
 sources_helper_reply="daemon/recording/helper_reply.c $sources_message"
+sources_parse="kernels/compiler/arena.c kernels/compiler/source.c kernels/compiler/lex.c kernels/compiler/lex_literal.c kernels/compiler/parse.c
+	kernels/compiler/parse_expression.c kernels/compiler/parse_statement.c protocol/error.c protocol/status.c"
 flags="-std=c11 -D_GNU_SOURCE -DSPIKED_VERSION=\"$(cat VERSION)\" -O1 -g -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined"
 mkdir -p "$dir"
 /usr/bin/env python3 tests/fuzz/seeds.py "$dir/seeds"

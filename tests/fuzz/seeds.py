@@ -59,3 +59,23 @@ params = {"file": "/a", "start": 0, "time_axis": 1, "detect_threshold": 5, "gain
 save("params", "all", json.dumps(params).encode())
 for key, value in params.items():
     save("params", key, json.dumps({key: value}).encode())
+
+KERNEL = '''@njit(parallel=True)
+def detect(x: float64[:, :], threshold=5.0, sign=-1) -> int:
+    """Counts."""
+    n = 0
+    for c, t in prange(x.shape[0]), range(1, 0x1F, 2):  # why
+        if x[c, t] < -threshold and not (x[c, t - 1] <= x[c, t] < 3e-2j):
+            n += 1; y[c, ::2, ...] = x[c][:t] @ w
+        elif t == 1_000 or c ** -2 != ~t:
+            continue
+        else: break
+    while n > 0: n //= 2
+    a, b = [b, a], (1,)
+    assert n >= 0, "no" 'text\\x41'
+    return np.sum(x, axis=0) if n else None
+'''
+REFUSED = ["f'{x}'", "[i for i in x]", "lambda: x", "a is None", "a := 1", "f(*a)", "{1: 2}", "yield x", "def f(*, a): pass", "a && b", "x\t= \\\n\u03bb"]
+save("parse", "kernel", KERNEL.encode())
+for number, line in enumerate(KERNEL.splitlines() + REFUSED):
+    save("parse", f"line-{number}", line.strip().encode())

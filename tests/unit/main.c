@@ -18,6 +18,14 @@ static CU_ErrorCode (*const suites[])(void) = {
 	test_scheduler_register,
 	test_recording_register,
 	test_neighbours_register,
+	test_runtime_register,
+	test_ir_register,
+	test_interpret_register,
+	test_functions_register,
+	test_parse_register,
+	test_codegen_register,
+	test_programs_register,
+	test_object_cache_register,
 };
 
 int main(int argc, char **argv)

@@ -16,5 +16,13 @@ CU_ErrorCode test_paths_register(void);
 CU_ErrorCode test_scheduler_register(void);
 CU_ErrorCode test_recording_register(void);
 CU_ErrorCode test_neighbours_register(void);
+CU_ErrorCode test_runtime_register(void);
+CU_ErrorCode test_ir_register(void);
+CU_ErrorCode test_interpret_register(void);
+CU_ErrorCode test_functions_register(void);
+CU_ErrorCode test_parse_register(void);
+CU_ErrorCode test_codegen_register(void);
+CU_ErrorCode test_programs_register(void);
+CU_ErrorCode test_object_cache_register(void);
 
 #endif
