@@ -210,7 +210,8 @@ static void tell_dependence(struct trial *t)
 		make_serial(t, d->test, "let the range be that of the array's own length, or begin at 0");
 	else
 		make_serial(t, text(an, "it is not known whether two iterations meet in %s", r->access[0].text),
-			    is_indirect(an, d->a) ? "if no index comes twice, say so with assume_independent" : "use an index that is the counter times a constant plus a constant");
+			    is_indirect(an, d->a) ? "if no index comes twice, say so with assume_independent"
+						  : "use an index that is the counter times a constant plus a constant");
 }
 
 static void tell_carried(struct trial *t)
@@ -219,7 +220,8 @@ static void tell_carried(struct trial *t)
 	variable v = t->carried[0];
 	name_of(t->an, v, name, sizeof name);
 	if (v >= t->an->nlocals)
-		make_serial(t, text(t->an, "the order of the iterations shows in %s", name), "make the array before the loop and let each iteration write its own elements");
+		make_serial(t, text(t->an, "the order of the iterations shows in %s", name),
+			    "make the array before the loop and let each iteration write its own elements");
 	else
 		make_serial(t, text(t->an, "%s is carried from one iteration to the next", name),
 			    "compute it from the counter, or use it only as `s = s op e` with one of + - * min max & | ^");
@@ -295,6 +297,7 @@ static void make_parallel(struct trial *t)
 	struct analyser *an = t->an;
 	struct ir_loop *loop = t->loop->s->loop;
 	t->report->verdict = t->report->nprivates ? VERDICT_PRIVATISED : VERDICT_PARALLEL;
+	t->report->reason = t->report->hint = "";
 	loop->parallel = true;
 	loop->reductions = t->reductions;
 	loop->nreductions = t->nreductions;
@@ -345,9 +348,11 @@ static void begin_reports(struct analyser *an)
 		if (!is_loop(s))
 			continue;
 		bool parallel = s->loop->parallel;
-		an->reports[s->loop->id] = (struct loop_report){ .id = s->loop->id, .line = shown_line(an, s->line), .wanted = s->loop->wanted, .generated = s->loop->generated,
+		an->reports[s->loop->id] = (struct loop_report){ .id = s->loop->id, .line = shown_line(an, s->line),
+								 .wanted = s->loop->wanted, .generated = s->loop->generated,
 								 .verdict = !parallel ? VERDICT_SERIAL : s->loop->nreductions ? VERDICT_REDUCTION : VERDICT_PARALLEL,
-								 .reason = parallel || s->loop->generated ? "" : "it was not asked to run in parallel", .hint = "", .test = "" };
+								 .hint = "", .test = "",
+								 .reason = parallel || s->loop->generated ? "" : "it was not asked to run in parallel" };
 	}
 }
 
@@ -376,7 +381,8 @@ static enum status refuse(struct analyser *an, uint32_t line, struct loop_report
 	const char *hint = *r->hint ? r->hint : "use range: the loop runs in order, with the same result";
 	if (!an->f->source)
 		return error_set(e, STATUS_UNSUPPORTED, "source", hint, "line %u: this prange cannot run in parallel: %s%s", r->line, r->reason, more);
-	return source_error(an->f->source, (struct place){ line, 1 }, STATUS_UNSUPPORTED, e, hint, "this prange cannot run in parallel: %s%s", r->reason, more);
+	return source_error(an->f->source, (struct place){ line, 1 }, STATUS_UNSUPPORTED, e, hint,
+			    "this prange cannot run in parallel: %s%s", r->reason, more);
 }
 
 static enum status finish_reports(struct analyser *an, struct analysis *out, struct error *e)

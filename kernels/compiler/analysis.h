@@ -65,8 +65,8 @@ struct analysis {
 /* Marks the loops of f. Everything is in f's arena. STATUS_UNSUPPORTED: strict, with the reason; STATUS_TOO_LARGE: the arena is used up. */
 enum status analyse(struct ir_function *f, const struct analysis_options *o, struct analysis **out, struct error *e);
 
-/* The report as text, malloc'ed; NULL without memory. level 1: a line for each prange; 2: and reasons, accesses, hints; 3: and all loops of the source
- * and bounds checks; 4: and the loops of array expressions. */
+/* The report as text, malloc'ed; NULL without memory. level 1: a line for each prange; 2: and reasons, accesses, hints; 3: and all loops of
+ * the source and bounds checks; 4: and the loops of array expressions. */
 char *analysis_text(const struct analysis *a, int level);
 
 const char *verdict_text(enum verdict v);

@@ -352,6 +352,12 @@ static struct interval counter_interval(struct analyser *an, struct node *loop)
 	for (unsigned k = 0; r->known && k < r->high.n; k++)
 		if (r->high.exact[k])
 			out.high = lesser(out.high, form_interval(an, &r->high.form[k]).high);
+	/* Nobody sees the end of a longer way. */
+	struct interval start = r->known && r->exact_start ? form_interval(an, &r->start) : out;
+	if (r->known && r->step > 0)
+		out.high = lesser(out.high, start.high + r->step * MOST_TRIPS);
+	else if (r->known)
+		out.low = greater(out.low, start.low + r->step * MOST_TRIPS);
 	if (loop->range) {
 		loop->interval = take(an, sizeof out);
 		*loop->interval = out;

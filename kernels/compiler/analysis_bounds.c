@@ -93,7 +93,8 @@ static bool least_at_entry(struct analyser *an, const struct form *f, struct nod
 			inner = i;
 	if (inner == FORM_TERMS) {
 		out->least = *f;
-		return form_known_at_entry(an, f, loop);
+		/* A guard that can never hold would take all others with it. */
+		return form_known_at_entry(an, f, loop) && (f->n || f->constant >= 0);
 	}
 	const struct range *r = for_range(an, &an->nodes[f->terms[inner].id]);
 	const struct bounds *bounds = f->terms[inner].factor > 0 ? &r->low : &r->high;

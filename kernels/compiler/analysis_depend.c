@@ -233,6 +233,8 @@ static struct distances axis_distances(struct analyser *an, struct node *loop, c
 		if (out.kind != ANY_DISTANCE)
 			return out;
 		none = out;
+	} else if (understood && q.a1 && q.a1 == -q.a2 && !q.ninner) {
+		none = (struct distances){ ANY_DISTANCE, 0, "weak-crossing SIV" };
 	}
 	struct interval reach = form_interval(an, &d);
 	f = *one, g = *other, d = form_constant(0);

@@ -40,8 +40,8 @@ struct node {
 typedef uint32_t variable;
 
 /* What a read sees: ENTRY what came in; AFTER the variable as it stands after statement `node` (a SET, or anything that contains writes); FOR the
- * counter of the loop; TOP the variable at the top of the body of loop `node`, which writes it further down. Two reads that see the same definition see the
- * same value as long as they are in the same iteration of all loops around the definition: it dominates them. */
+ * counter of the loop; TOP the variable at the top of the body of loop `node`, which writes it further down. Two reads that see the same
+ * definition see the same value as long as they are in the same iteration of all loops around the definition: it dominates them. */
 enum definition_kind { SEES_ENTRY, SEES_AFTER, SEES_FOR, SEES_TOP };
 struct definition {
 	enum definition_kind kind;

@@ -286,7 +286,8 @@ static bool comparison(const struct ir_expr *test, uint32_t local, enum ir_reduc
 }
 
 /* `e > m`, alone or behind conditions that do not read m. */
-static bool guarded_comparison(struct analyser *an, const struct ir_expr *test, uint32_t local, enum ir_reduction_kind *kind, const struct ir_expr **with)
+static bool guarded_comparison(struct analyser *an, const struct ir_expr *test, uint32_t local, enum ir_reduction_kind *kind,
+			       const struct ir_expr **with)
 {
 	variable v = local_variable(local);
 	for (unsigned depth = 0; depth < 50; depth++) {
@@ -328,7 +329,7 @@ static bool written_only_in(struct trial *t, variable v, const struct node *bran
 	return true;
 }
 
-/* What is set with the winner must not be read in the loop, nor come of anything that may fail: a chunk sets it more often than the program does. */
+/* What is set with the winner must not be read in the loop, nor come of anything that may fail: a chunk sets it more often. */
 static bool find_followers(struct trial *t, const struct node *branch, uint32_t local, const struct ir_expr *with, struct ir_reduction *r)
 {
 	struct analyser *an = t->an;
@@ -411,6 +412,15 @@ static void keep_last(struct trial *t, uint32_t local, bool always)
 	add_reduction(t, (struct ir_reduction){ .kind = IR_REDUCE_LAST, .local = local, .written = written });
 }
 
+/* The counter of loops inside is nothing to tell. */
+static bool only_counts(const struct analyser *an, const struct node *loop, variable v)
+{
+	for (uint32_t w = an->writer_from[v]; w < an->writer_from[v + 1]; w++)
+		if (is_inside(&an->nodes[an->writers[w]], loop) && an->nodes[an->writers[w]].s->kind != IR_FOR)
+			return false;
+	return true;
+}
+
 void classify_scalars(struct trial *t)
 {
 	struct analyser *an = t->an;
@@ -435,7 +445,7 @@ void classify_scalars(struct trial *t)
 		name_of(an, v, name, sizeof name);
 		if (live_after(an, t->loop, v))
 			keep_last(t, local, counter || always[v]);
-		else if (!counter && an->f->locals[local].name.nbytes)
+		else if (!counter && an->f->locals[local].name.nbytes && !only_counts(an, t->loop, v))
 			add_text(an, &t->report->privates, &t->report->nprivates, text(an, "%s", name));
 	}
 	for (variable v = nlocals; v < an->nvariables; v++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Recurrences y = A y' + B, with A and B free of y, on a scalar or on the element before (Redon and Feautrier, "Scheduling reductions", 1994, name the
- * class). They run in order, which gives the bits of the source; what is told is why they cannot be cut.
+ * Recurrences y = A y' + B, with A and B free of y, on a scalar or on the element before (the class of Redon and Feautrier,
+ * "Scheduling reductions", 1994). They run in order, which gives the bits of the source; what is told is why they cannot be cut.
  */
 #include "kernels/compiler/analysis_private.h"
 
@@ -159,6 +159,7 @@ const char *scan_of_scalar(struct trial *t, variable v, bool *induction)
 {
 	struct scan c = { t->an, t->loop, v, t };
 	enum shape_of all = SAME;
+	bool depends = false;
 	*induction = true;
 	if (v >= t->an->nlocals || decides(&c))
 		return NULL;
@@ -170,11 +171,12 @@ const char *scan_of_scalar(struct trial *t, variable v, bool *induction)
 			return NULL;
 		enum shape_of s = shape(&c, n, n->s->a, 0);
 		all = both(all, s);
+		depends |= s != FREE;
 		const struct ir_expr *e = n->s->a;
 		bool steps = e->kind == IR_OPERATE && (e->op == IR_ADD || e->op == IR_SUB) && e->b->kind == IR_CONST && n->parent == t->loop;
 		*induction &= s == SUM && steps;
 	}
-	return name_of_shape(all);
+	return depends ? name_of_shape(all) : NULL;
 }
 
 /* One store, and what depends on it are loads of what it stored one iteration before. */

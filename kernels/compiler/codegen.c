@@ -28,7 +28,7 @@ static const char skeleton[] =
 	"declare i32 @kernel_list_grow(ptr, ptr, i64, i32, i32) #0\n"
 	"declare ptr @kernel_mark(ptr) #1\n"
 	"declare void @kernel_release(ptr, ptr) #1\n"
-	"declare i32 @kernel_parallel(ptr, ptr, ptr, i64, i64) #1\n"
+	"declare i32 @kernel_parallel_over(ptr, ptr, ptr, i64, i64, ptr) #1\n"
 	"declare i32 @kernel_procedure(ptr, i32, i32, i32, ptr, ptr, ptr, ptr, ptr) #1\n"
 	"declare i64 @kernel_pow_i64(i64, i64) #2\n"
 	"attributes #0 = { cold nounwind }\n"

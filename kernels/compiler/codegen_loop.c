@@ -77,7 +77,7 @@ void cg_note_set(struct codegen *cg, uint32_t local)
 {
 	struct local_use *use = &cg->uses[local];
 	enum scalar_class class = cg_class_of(cg->f->locals[local].dtype);
-	const struct ir_reduction *reduction = cg_reduction_of(cg->r->chunk, local, NULL);
+	const struct ir_reduction *reduction = cg_reduction_of(cg->r->reducing, local, NULL);
 	if (reduction && cg_is_free_sum(cg, reduction)) {
 		cg->wish.sum_bytes = dtype_size(dtype_real(cg->f->locals[local].dtype));
 		return;
@@ -274,7 +274,13 @@ void cg_for(struct codegen *cg, const struct ir_stmt *s)
 		cg_parallel(cg, s, start, step, trips);
 		return;
 	}
-	cg_iterations(cg, &(struct iterations){ s, start, step, LLVMConstNull(cg->i64), trips });
+	struct iterations it = { s, start, step, LLVMConstNull(cg->i64), trips };
+	const struct ir_loop *reducing = cg->r->reducing;
+	bool inner = s->loop->generated && s->loop->nreductions && !(reducing && reducing->reductions == s->loop->reductions);
+	if (inner)
+		cg_reduce_in_order(cg, &it);
+	else
+		cg_iterations(cg, &it);
 }
 
 void cg_forever(struct codegen *cg, const struct ir_stmt *s)

@@ -4,8 +4,9 @@
  *	int chunk(ctx, frame, lo, hi, k)
  * The frame stands on the entry's stack:
  *	0    start and step of the loop variable
- *	16   columns of KERNEL_MAX_CHUNKS scalars: what chunk k made of each reduction local and of what goes with it
- *	     the slots that the body uses, as the entry has them
+ *	16   pointer to the columns
+ *	32   the slots that the body uses, as the entry has them (struct kernel_layout in runtime.h says where the arrays are)
+ * Columns have KERNEL_MAX_CHUNKS scalars: what chunk k made of each reduction local and of what goes with it.
  * Each chunk has its own copy of every local. After the loop the entry joins the columns in the order of the chunks.
  */
 #include "kernels/compiler/codegen_private.h"
@@ -13,8 +14,9 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { FRAME_START = 0, FRAME_STEP = 8, FRAME_COLUMNS = 16, SCALAR = sizeof(union kernel_scalar), COLUMN = KERNEL_MAX_CHUNKS * SCALAR };
+enum { FRAME_START = 0, FRAME_STEP = 8, FRAME_COLUMNS = 16, FRAME_SLOTS = 32, SCALAR = sizeof(union kernel_scalar), COLUMN = KERNEL_MAX_CHUNKS * SCALAR };
 
 const struct ir_reduction *cg_reduction_of(const struct ir_loop *loop, uint32_t local, uint32_t *at)
 {
@@ -133,7 +135,7 @@ static LLVMValueRef value_of_key(struct codegen *cg, const struct ir_reduction *
 bool cg_update_key(struct codegen *cg, const struct ir_stmt *s)
 {
 	uint32_t at;
-	const struct ir_reduction *reduction = cg_reduction_of(cg->r->chunk, s->local, &at);
+	const struct ir_reduction *reduction = cg_reduction_of(cg->r->reducing, s->local, &at);
 	if (!reduction || !cg->r->state[at].key)
 		return false;
 	LLVMTypeRef type = key_type(cg, reduction);
@@ -185,7 +187,7 @@ static void start_reductions(struct codegen *cg, const struct ir_loop *loop, con
 
 void cg_start_addends(struct codegen *cg, const struct ir_loop *loop)
 {
-	for (uint32_t i = 0; loop == cg->r->chunk && i < loop->nreductions; i++)
+	for (uint32_t i = 0; loop == cg->r->reducing && i < loop->nreductions; i++)
 		if (cg->r->state[i].total.re)
 			cg_set_local(cg, loop->reductions[i].local, identity(cg, &loop->reductions[i]));
 }
@@ -198,7 +200,7 @@ static struct value read_total(struct codegen *cg, const struct ir_reduction *re
 
 void cg_add_addends(struct codegen *cg, const struct ir_loop *loop)
 {
-	for (uint32_t i = 0; loop == cg->r->chunk && i < loop->nreductions; i++) {
+	for (uint32_t i = 0; loop == cg->r->reducing && i < loop->nreductions; i++) {
 		const struct ir_reduction *reduction = &loop->reductions[i];
 		const struct value *total = &cg->r->state[i].total;
 		if (!total->re)
@@ -227,10 +229,10 @@ static uint64_t all_columns(const struct ir_loop *loop)
 	return n;
 }
 
-static LLVMValueRef cell(struct codegen *cg, LLVMValueRef frame, uint64_t column, LLVMValueRef k)
+static LLVMValueRef cell(struct codegen *cg, LLVMValueRef columns, uint64_t column, LLVMValueRef k)
 {
 	LLVMValueRef at = LLVMBuildMul(cg->b, k, cg_int_const(cg->i64, SCALAR), "");
-	return LLVMBuildInBoundsGEP2(cg->b, cg->i8, cg_byte_at(cg, cg->b, frame, FRAME_COLUMNS + column * COLUMN), &at, 1, "");
+	return LLVMBuildInBoundsGEP2(cg->b, cg->i8, cg_byte_at(cg, cg->b, columns, column * COLUMN), &at, 1, "");
 }
 
 static void store_columns(struct codegen *cg, const struct ir_loop *loop, LLVMValueRef k)
@@ -239,20 +241,20 @@ static void store_columns(struct codegen *cg, const struct ir_loop *loop, LLVMVa
 	for (uint32_t i = 0; i < loop->nreductions; i++) {
 		const struct ir_reduction *reduction = &loop->reductions[i];
 		const struct reduction_state *state = &cg->r->state[i];
-		LLVMValueRef frame = cg->r->frame;
+		LLVMValueRef columns = cg->r->columns;
 		struct value v = state->total.re ? read_total(cg, reduction, &state->total) : cg_get_local(cg, reduction->local);
 		if (state->key)
 			v.re = value_of_key(cg, reduction, state->key);
-		cg_store_scalar(cg, cg->b, dtype_of(cg, reduction->local), cell(cg, frame, column, k), v);
+		cg_store_scalar(cg, cg->b, dtype_of(cg, reduction->local), cell(cg, columns, column, k), v);
 		if (state->changed)
 			v.re = LLVMBuildLoad2(cg->b, cg->i1, state->changed, "");
 		else if (reduction->kind == IR_REDUCE_LAST && reduction->written != IR_NONE)
 			v = cg_get_local(cg, reduction->written);
 		else
 			v.re = cg_int_const(cg->i1, 1);
-		cg_store_scalar(cg, cg->b, DTYPE_BOOL, cell(cg, frame, column + 1, k), v);
+		cg_store_scalar(cg, cg->b, DTYPE_BOOL, cell(cg, columns, column + 1, k), v);
 		for (uint32_t j = 0; j < reduction->nfollow; j++)
-			cg_store_scalar(cg, cg->b, dtype_of(cg, reduction->follow[j]), cell(cg, frame, column + 2 + j, k),
+			cg_store_scalar(cg, cg->b, dtype_of(cg, reduction->follow[j]), cell(cg, columns, column + 2 + j, k),
 				     cg_get_local(cg, reduction->follow[j]));
 		column += columns_of(reduction);
 	}
@@ -267,25 +269,25 @@ static void replace_if(struct codegen *cg, LLVMValueRef test, uint32_t local, st
 	cg_set_local(cg, local, with);
 }
 
-static void join_chunk(struct codegen *cg, const struct ir_loop *loop, LLVMValueRef frame, LLVMValueRef k)
+static void join_chunk(struct codegen *cg, const struct ir_loop *loop, LLVMValueRef columns, LLVMValueRef k)
 {
 	uint64_t column = 0;
 	for (uint32_t i = 0; i < loop->nreductions; column += columns_of(&loop->reductions[i]), i++) {
 		const struct ir_reduction *reduction = &loop->reductions[i];
 		const struct reduction_rule *rule = &rules[reduction->kind];
 		enum dtype d = dtype_of(cg, reduction->local);
-		struct value v = cg_load_scalar(cg, cg->b, d, cell(cg, frame, column, k)), now = cg_get_local(cg, reduction->local);
+		struct value v = cg_load_scalar(cg, cg->b, d, cell(cg, columns, column, k)), now = cg_get_local(cg, reduction->local);
 		if (!rule->has_winner && reduction->kind != IR_REDUCE_LAST) {
 			cg_set_local(cg, reduction->local, cg_combine(cg, rule->join, d, now, v));
 			continue;
 		}
-		LLVMValueRef wins = cg_load_scalar(cg, cg->b, DTYPE_BOOL, cell(cg, frame, column + 1, k)).re;
+		LLVMValueRef wins = cg_load_scalar(cg, cg->b, DTYPE_BOOL, cell(cg, columns, column + 1, k)).re;
 		if (rule->has_winner)
 			wins = LLVMBuildAnd(cg->b, wins, cg_compare(cg, rule->wins, d, v, now), "");
 		replace_if(cg, wins, reduction->local, v);
 		for (uint32_t j = 0; j < reduction->nfollow; j++) {
 			uint32_t follow = reduction->follow[j];
-			replace_if(cg, wins, follow, cg_load_scalar(cg, cg->b, dtype_of(cg, follow), cell(cg, frame, column + 2 + j, k)));
+			replace_if(cg, wins, follow, cg_load_scalar(cg, cg->b, dtype_of(cg, follow), cell(cg, columns, column + 2 + j, k)));
 		}
 	}
 }
@@ -309,7 +311,7 @@ static LLVMValueRef chunk_length(struct codegen *cg, const struct ir_loop *loop,
 	return cg_call_intrinsic(cg, "llvm.umax", cg->i64, args, 2);
 }
 
-static void join_chunks(struct codegen *cg, const struct ir_loop *loop, LLVMValueRef frame, LLVMValueRef trips, LLVMValueRef length)
+static void join_chunks(struct codegen *cg, const struct ir_loop *loop, LLVMValueRef columns, LLVMValueRef trips, LLVMValueRef length)
 {
 	LLVMValueRef nchunks = divide_up(cg, trips, length), first = LLVMConstNull(cg->i64);
 	LLVMBasicBlockRef before = LLVMGetInsertBlock(cg->b), head = cg_new_block(cg, "join");
@@ -319,7 +321,7 @@ static void join_chunks(struct codegen *cg, const struct ir_loop *loop, LLVMValu
 	LLVMAddIncoming(k, &first, &before, 1);
 	cg_branch_if(cg, LLVMBuildICmp(cg->b, LLVMIntULT, k, nchunks, ""), body, end);
 	LLVMPositionBuilderAtEnd(cg->b, body);
-	join_chunk(cg, loop, frame, k);
+	join_chunk(cg, loop, columns, k);
 	LLVMValueRef next = LLVMBuildNUWAdd(cg->b, k, cg_int_const(cg->i64, 1), "");
 	LLVMBasicBlockRef from = LLVMGetInsertBlock(cg->b);
 	LLVMAddIncoming(k, &next, &from, 1);
@@ -342,12 +344,14 @@ static bool build_chunk(struct codegen *cg, struct routine *r, const struct ir_s
 		return false;
 	LLVMSetLinkage(r->function, LLVMInternalLinkage);
 	r->frame = LLVMGetParam(r->function, 1);
-	r->nframe = FRAME_COLUMNS + all_columns(s->loop) * COLUMN;
+	r->nframe = FRAME_SLOTS;
+	r->columns = s->loop->nreductions ? cg_load_at(cg, r->head, cg->pointer, r->frame, FRAME_COLUMNS) : NULL;
 	start_reductions(cg, s->loop, s->body);
 	struct iterations it = { s, bring(cg, start, FRAME_START), bring(cg, step, FRAME_STEP), LLVMGetParam(r->function, 2),
 				 LLVMGetParam(r->function, 3) };
 	cg_iterations(cg, &it);
-	store_columns(cg, s->loop, LLVMGetParam(r->function, 4));
+	if (r->columns)
+		store_columns(cg, s->loop, LLVMGetParam(r->function, 4));
 	cg_routine_end(cg);
 	return true;
 }
@@ -366,6 +370,55 @@ static void fill_frame(struct codegen *cg, const struct routine *chunk, LLVMValu
 	}
 }
 
+/* A struct kernel_layout of the frame. */
+static LLVMValueRef layout_of(struct codegen *cg, const struct routine *chunk)
+{
+	LLVMValueRef words[2 + 256];
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < chunk->ncaptures; i++)
+		if (chunk->captures[i].is_array && n < 256)
+			words[2 + n++] = cg_int_const(cg->i64, (int64_t)chunk->captures[i].offset);
+	words[0] = cg_int_const(cg->i64, (int64_t)chunk->nframe);
+	words[1] = cg_int_const(cg->i64, n);
+	LLVMValueRef list = LLVMConstArray2(cg->i64, words, 2 + n), global = LLVMAddGlobal(cg->module, LLVMTypeOf(list), "layout");
+	LLVMSetInitializer(global, list);
+	LLVMSetGlobalConstant(global, 1);
+	LLVMSetLinkage(global, LLVMPrivateLinkage);
+	return global;
+}
+
+void cg_reduce_in_order(struct codegen *cg, const struct iterations *it)
+{
+	const struct ir_loop *loop = it->s->loop, *reducing = cg->r->reducing;
+	struct reduction_state *state = cg->r->state;
+	struct value *before = calloc(loop->nreductions, sizeof *before);
+	cg->r->state = calloc(loop->nreductions, sizeof *cg->r->state);
+	cg->r->reducing = loop;
+	if (!before || !cg->r->state) {
+		cg->failed = true;
+	} else {
+		for (uint32_t i = 0; i < loop->nreductions; i++)
+			before[i] = cg_get_local(cg, loop->reductions[i].local);
+		start_reductions(cg, loop, it->s->body);
+		cg_iterations(cg, it);
+	}
+	for (uint32_t i = 0; !cg->failed && i < loop->nreductions; i++) {
+		const struct ir_reduction *reduction = &loop->reductions[i];
+		const struct reduction_state *r = &cg->r->state[i];
+		enum dtype d = dtype_of(cg, reduction->local);
+		struct value v = r->total.re ? read_total(cg, reduction, &r->total) : cg_get_local(cg, reduction->local);
+		if (r->key)
+			v.re = value_of_key(cg, reduction, r->key);
+		else if (rules[reduction->kind].own_start)
+			v = cg_combine(cg, rules[reduction->kind].join, d, before[i], v);
+		cg_set_local(cg, reduction->local, v);
+	}
+	free(before);
+	free(cg->r->state);
+	cg->r->state = state;
+	cg->r->reducing = reducing;
+}
+
 void cg_parallel(struct codegen *cg, const struct ir_stmt *s, LLVMValueRef start, LLVMValueRef step, LLVMValueRef trips)
 {
 	struct routine chunk = { .chunk = s->loop };
@@ -375,15 +428,18 @@ void cg_parallel(struct codegen *cg, const struct ir_stmt *s, LLVMValueRef start
 	cg->wish = wish;
 	if (!built)
 		return;
-	LLVMValueRef frame = cg_scratch(cg, chunk.nframe), length = chunk_length(cg, s->loop, trips);
+	uint64_t nframe = (chunk.nframe + SCALAR - 1) / SCALAR * SCALAR;
+	LLVMValueRef frame = cg_scratch(cg, nframe + all_columns(s->loop) * COLUMN), length = chunk_length(cg, s->loop, trips);
+	LLVMValueRef columns = cg_byte_at(cg, cg->b, frame, nframe), layout = layout_of(cg, &chunk);
 	fill_frame(cg, &chunk, frame, start, step);
+	cg_store_at(cg, cg->b, columns, frame, FRAME_COLUMNS);
 	cg_routine_free(&chunk);
 	/* More iterations than int64 counts have no end in sight; the call can only be ended. */
 	LLVMValueRef most[] = { trips, cg_int_const(cg->i64, INT64_MAX) };
-	LLVMValueRef args[] = { cg->r->ctx, chunk.function, frame, cg_call_intrinsic(cg, "llvm.umin", cg->i64, most, 2), length };
-	cg_fail_if_status(cg, cg_call_named(cg, "kernel_parallel", args, 5));
+	LLVMValueRef args[] = { cg->r->ctx, chunk.function, frame, cg_call_intrinsic(cg, "llvm.umin", cg->i64, most, 2), length, layout };
+	cg_fail_if_status(cg, cg_call_named(cg, "kernel_parallel_over", args, 6));
 	if (s->loop->nreductions)
-		join_chunks(cg, s->loop, frame, trips, length);
+		join_chunks(cg, s->loop, columns, trips, length);
 	/* The variable is left as the last iteration had it. */
 	LLVMValueRef last = LLVMBuildMul(cg->b, LLVMBuildSub(cg->b, trips, cg_int_const(cg->i64, 1), ""), step, "");
 	LLVMValueRef some = LLVMBuildICmp(cg->b, LLVMIntNE, trips, LLVMConstNull(cg->i64), "");

@@ -64,7 +64,7 @@ struct capture {
 	uint64_t offset;
 };
 
-/* A reduction inside a chunk. A free sum collects in its local what one iteration adds, and then adds that to the total: so a conditional
+/* A reduction inside its loop. A free sum collects in its local what one iteration adds, and then adds that to the total: so a conditional
  * addition is one to the vectoriser too. `changed` is set with the local, for winners that ties replace: a chunk without any must not win. */
 struct reduction_state {
 	struct value total;
@@ -87,8 +87,10 @@ struct routine {
 	struct capture *captures;      /* of a chunk */
 	uint32_t ncaptures;
 	uint64_t nframe;
+	LLVMValueRef columns;          /* of a chunk: where the results of chunks go */
 	const struct ir_loop *chunk;   /* the parallel loop, or NULL */
-	struct reduction_state *state; /* [nreductions] of a chunk */
+	const struct ir_loop *reducing; /* the loop whose reductions are collected here: the chunk's, or one of an array expression */
+	struct reduction_state *state; /* [nreductions] of it */
 	struct routine *outer;         /* whose code goes on at `resume` when this is done */
 	LLVMBasicBlockRef resume;
 	struct loop_exits exits;
@@ -195,6 +197,7 @@ void cg_note_read(struct codegen *cg, uint32_t local);
 void cg_note_set(struct codegen *cg, uint32_t local);
 
 /* --- codegen_parallel.c --- */
+void cg_reduce_in_order(struct codegen *cg, const struct iterations *it); /* a loop of an array expression that is not parallel itself */
 void cg_parallel(struct codegen *cg, const struct ir_stmt *s, LLVMValueRef start, LLVMValueRef step, LLVMValueRef trips);
 const struct ir_reduction *cg_reduction_of(const struct ir_loop *loop, uint32_t local, uint32_t *at);
 bool cg_is_free_sum(const struct codegen *cg, const struct ir_reduction *reduction); /* float SUM, PROD: the order within a chunk is free */

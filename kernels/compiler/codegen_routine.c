@@ -122,6 +122,7 @@ static bool allocate(struct codegen *cg, struct routine *r)
 	r->slots = calloc(narrays + 1, sizeof *r->slots);
 	r->captures = calloc(nlocals + narrays + 1, sizeof *r->captures);
 	r->state = calloc(nreductions + 1, sizeof *r->state);
+	r->reducing = r->chunk;
 	return r->locals && r->slots && r->captures && r->state;
 }
 

@@ -66,7 +66,7 @@ struct value cg_get_local(struct codegen *cg, uint32_t local)
 {
 	const struct value *variable = cg_local_of(cg, local);
 	LLVMTypeRef type = cg->component[cg->f->locals[local].dtype];
-	const struct ir_reduction *reduction = cg_reduction_of(cg->r->chunk, local, NULL);
+	const struct ir_reduction *reduction = cg_reduction_of(cg->r->reducing, local, NULL);
 	cg_note_read(cg, local);
 	return (struct value){
 		.re = LLVMBuildLoad2(cg->b, type, variable->re, ""),

@@ -141,7 +141,7 @@ static void emit_set(struct codegen *cg, const struct ir_stmt *s)
 		return;
 	cg_set_local(cg, s->local, cg_expr(cg, s->a));
 	cg_note_set(cg, s->local);
-	if (cg_reduction_of(cg->r->chunk, s->local, &at) && cg->r->state[at].changed)
+	if (cg_reduction_of(cg->r->reducing, s->local, &at) && cg->r->state[at].changed)
 		LLVMBuildStore(cg->b, cg_int_const(cg->i1, 1), cg->r->state[at].changed);
 }
 

@@ -50,7 +50,7 @@ static const struct fixed_symbol {
 	void *address;
 } fixed[] = {
 	NAMED(kernel_fail), NAMED(kernel_poll), NAMED(kernel_alloc), NAMED(kernel_list_grow), NAMED(kernel_mark), NAMED(kernel_release),
-	NAMED(kernel_parallel), NAMED(kernel_procedure), NAMED(kernel_pow_i64), NAMED(kernel_floordiv_f64), NAMED(kernel_mod_f64),
+	NAMED(kernel_parallel_over), NAMED(kernel_procedure), NAMED(kernel_pow_i64), NAMED(kernel_floordiv_f64), NAMED(kernel_mod_f64),
 	NAMED(kernel_floordiv_f32), NAMED(kernel_mod_f32), NAMED(kernel_div_c128), NAMED(kernel_div_c64),
 	{ "csqrt_c128", (void *)csqrt }, { "csqrt_c64", (void *)csqrtf },
 	NAMED(memcpy), NAMED(memmove), NAMED(memset), NAMED(memcmp), NAMED(bcmp), NAMED(fmod), NAMED(fmodf), NAMED(sqrt), NAMED(sqrtf),

@@ -5,6 +5,7 @@
  */
 #include "kernels/compiler/lower_private.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { TILE = 512 };             /* columns that are reduced together down the rows: they stay in the first cache */
@@ -88,12 +89,14 @@ static void check_not_empty(struct lowering *l, const struct nest *nest, const b
 			emit_check(l, int_compare(l, IR_NE, nest->shape[d], int_const(l, 0)), KERNEL_EMPTY, NULL, NULL);
 }
 
-static struct ir_expr *first_element(struct lowering *l, struct value *v, unsigned rank)
+/* The greatest or least value of the type: what an extreme starts with, so that the only elements read are those in the loop. */
+static struct ir_expr *worst(struct lowering *l, const struct reducer *r)
 {
-	struct ir_expr *index[IR_MAX_RANK];
-	for (unsigned d = 0; d < rank; d++)
-		index[d] = int_const(l, 0);
-	return element(l, v, index, rank);
+	bool max = r->op == IR_MAXIMUM;
+	if (dtype_is_float(r->dtype))
+		return lower_need(l, ir_const_real(l->f, r->dtype, max ? -INFINITY : INFINITY));
+	int64_t v = r->dtype == DTYPE_BOOL ? !max : max ? dtype_min(r->dtype) : r->dtype == DTYPE_U64 ? -1 : dtype_max(r->dtype);
+	return lower_need(l, ir_const_int(l->f, r->dtype, v));
 }
 
 static struct value *reduce_all(struct lowering *l, struct place at, struct value *v, struct reducer *r)
@@ -103,7 +106,7 @@ static struct value *reduce_all(struct lowering *l, struct place at, struct valu
 	r->local = ir_new_local(l->f, r->dtype, "", 0);
 	if (r->from_first)
 		check_not_empty(l, &nest, r->axes);
-	emit_set(l, r->local, r->from_first ? first_element(l, v, nest.rank) : constant(l, r));
+	emit_set(l, r->local, r->from_first ? worst(l, r) : constant(l, r));
 	struct ir_reduction *reduction = NEW(l, struct ir_reduction);
 	*reduction = (struct ir_reduction){ .kind = r->kind, .local = r->local, .written = IR_NONE };
 	l->reductions = reduction;
@@ -142,7 +145,7 @@ static void open_loops(struct lowering *l, const struct nest *nest, const struct
 	}
 }
 
-static void store_start(struct lowering *l, const struct nest *nest, struct value *v, struct reducer *r)
+static void store_start(struct lowering *l, const struct nest *nest, const struct reducer *r)
 {
 	struct ir_block *around = l->block;
 	struct ir_expr *index[IR_MAX_RANK], *out[IR_MAX_RANK];
@@ -151,7 +154,7 @@ static void store_start(struct lowering *l, const struct nest *nest, struct valu
 		index[d] = int_const(l, 0);
 	open_loops(l, nest, r, 0, r->rank, false, index, &parallel);
 	kept(r, index, out);
-	emit_store(l, r->slot, out, r->from_first ? element(l, v, index, r->rank) : constant(l, r), true);
+	emit_store(l, r->slot, out, r->from_first ? worst(l, r) : constant(l, r), true);
 	l->block = around;
 }
 
@@ -166,7 +169,7 @@ static void reduce_inner(struct lowering *l, const struct nest *nest, struct val
 		if (r->axes[d])
 			index[d] = int_const(l, 0);
 	r->local = ir_new_local(l->f, r->dtype, "", 0);
-	emit_set(l, r->local, r->from_first ? element(l, v, index, r->rank) : constant(l, r));
+	emit_set(l, r->local, r->from_first ? worst(l, r) : constant(l, r));
 	struct ir_block *outer = l->block;
 	struct ir_reduction *reduction = NEW(l, struct ir_reduction);
 	*reduction = (struct ir_reduction){ .kind = r->kind, .local = r->local, .written = IR_NONE };
@@ -235,7 +238,7 @@ static struct value *reduce_some(struct lowering *l, struct place at, struct val
 	if (inner) {
 		reduce_inner(l, &nest, v, r);
 	} else {
-		store_start(l, &nest, v, r);
+		store_start(l, &nest, r);
 		reduce_rows(l, &nest, v, r);
 	}
 	return value_array(l, r->slot);
@@ -314,14 +317,36 @@ static struct value *mean(struct lowering *l, struct place at, struct value *v, 
 	return apply_binary(l, at, AST_DIV, total(l, at, v, false, axis, keepdims, acc), n);
 }
 
+/* `small` (the reduced axes have length 1) as a view with v's shape, so that both fuse into one loop. */
+static struct value *stretched_back(struct lowering *l, struct value *small, struct value *v, const bool *axes)
+{
+	uint32_t view = new_slot(l, l->f->arrays[small->slot].dtype, v->rank, l->f->arrays[small->slot].root, l->facts[v->slot].shape_id);
+	struct ir_stmt *s = emit(l, IR_VIEW);
+	s->array = view;
+	s->from = small->slot;
+	s->offset = lower_alloc(l, IR_MAX_RANK * sizeof *s->offset);
+	s->shape = lower_alloc(l, IR_MAX_RANK * sizeof *s->shape);
+	s->step = lower_alloc(l, IR_MAX_RANK * sizeof *s->step);
+	s->from_axis = lower_alloc(l, IR_MAX_RANK * sizeof *s->from_axis);
+	for (unsigned d = 0; d < v->rank; d++) {
+		s->shape[d] = lower_need(l, ir_shape(l->f, v->slot, d));
+		s->from_axis[d] = axes[d] ? -1 : (int)d;
+	}
+	return value_array(l, view);
+}
+
 static struct value *variance(struct lowering *l, struct place at, struct value *v, struct value *axis, bool keepdims, struct value *ddof)
 {
+	bool axes[IR_MAX_RANK];
 	v = materialise(l, at, v);
+	bool some = parse_axes(l, at, axis, v->rank, axes) < v->rank;
 	struct value *n = reduced_count(l, at, v, axis), *square;
 	if (ddof)
 		n = apply_binary(l, at, AST_SUB, n, ddof);
 	bool complex = dtype_is_complex(v->type.dtype);
-	struct value *center = settle(l, mean(l, at, v, axis, v->rank > 1));
+	struct value *center = settle(l, mean(l, at, v, axis, some));
+	if (some)
+		center = stretched_back(l, center, v, axes);
 	struct value *d = apply_binary(l, at, AST_SUB, apply_cast(l, at, v, complex ? DTYPE_C128 : DTYPE_F64, false), center);
 	if (complex) {
 		struct type real = { DTYPE_F64, false };
@@ -333,64 +358,134 @@ static struct value *variance(struct lowering *l, struct place at, struct value 
 	return apply_binary(l, at, AST_DIV, total(l, at, square, false, axis, keepdims, DTYPE_F64), n);
 }
 
-/* --- places of extremes --- */
+/* --- places of extremes, as NumPy: the first NaN if there is one, else the first extreme --- */
 
-/* As NumPy: the first NaN if there is one, else the first extreme. */
-static struct ir_expr *is_better(struct lowering *l, bool max, struct ir_expr *e, struct ir_expr *best)
+static struct ir_expr *either(struct lowering *l, struct ir_expr *a, struct ir_expr *b)
 {
-	struct ir_expr *better = lower_need(l, ir_binary(l->f, max ? IR_GT : IR_LT, DTYPE_BOOL, e, best));
-	if (!dtype_is_float(e->dtype))
-		return better;
-	struct ir_expr *nan = lower_need(l, ir_unary(l->f, IR_ISNAN, DTYPE_BOOL, e));
-	struct ir_expr *first = lower_need(l, ir_unary(l->f, IR_NOT, DTYPE_BOOL, ir_unary(l->f, IR_ISNAN, DTYPE_BOOL, best)));
-	return lower_need(l, ir_binary(l->f, IR_BITOR, DTYPE_BOOL, better, ir_binary(l->f, IR_BITAND, DTYPE_BOOL, nan, first)));
+	return lower_need(l, ir_binary(l->f, IR_BITOR, DTYPE_BOOL, a, b));
 }
 
-static struct value *extreme_place(struct lowering *l, struct place at, struct value *v, bool max, struct value *axis, bool keepdims)
+static struct ir_expr *is_extreme(struct lowering *l, struct ir_expr *e, struct ir_expr *best)
+{
+	struct ir_expr *equal = lower_need(l, ir_binary(l->f, IR_EQ, DTYPE_BOOL, e, best));
+	/* Among NaN there is but one comparison: an extreme is NaN if any element is, and then the first NaN is its place. */
+	return dtype_is_float(e->dtype) ? either(l, equal, lower_need(l, ir_unary(l->f, IR_ISNAN, DTYPE_BOOL, e))) : equal;
+}
+
+struct place_search {
+	const struct nest *nest;
+	struct ir_expr *best;
+	uint32_t place;
+};
+
+static void lower_place(struct lowering *l, uint32_t place, struct ir_expr *hit, struct ir_expr *at)
+{
+	struct ir_expr *candidate = lower_need(l, ir_cond(l->f, hit, at, int_const(l, INT64_MAX)));
+	emit_set(l, place, lower_need(l, ir_binary(l->f, IR_MINIMUM, DTYPE_I64, ir_local(l->f, place), candidate)));
+}
+
+static void search_place(struct lowering *l, struct value **values, struct ir_expr **index, void *arg)
+{
+	const struct place_search *s = arg;
+	struct ir_expr *at = index[0];
+	for (unsigned d = 1; d < s->nest->rank; d++)
+		at = int_op(l, IR_ADD, int_op(l, IR_MUL, at, s->nest->shape[d]), index[d]);
+	lower_place(l, s->place, is_extreme(l, element(l, values[0], index, s->nest->rank), s->best), at);
+}
+
+static struct ir_reduction *least(struct lowering *l, uint32_t local)
+{
+	struct ir_reduction *r = NEW(l, struct ir_reduction);
+	*r = (struct ir_reduction){ .kind = IR_REDUCE_MIN, .local = local, .written = IR_NONE };
+	return r;
+}
+
+static struct value *place_of_all(struct lowering *l, struct place at, struct value *v, bool max)
+{
+	v = materialise(l, at, v);
+	struct nest nest = broadcast(l, at, &v, 1);
+	struct value *best = settle(l, extreme(l, at, v, max, NULL, false));
+	struct place_search s = { &nest, best->expr, ir_new_local(l->f, DTYPE_I64, "", 0) };
+	emit_set(l, s.place, int_const(l, INT64_MAX));
+	l->reductions = least(l, s.place);
+	l->nreductions = 1;
+	for_each(l, at, &nest, &v, 1, search_place, &s);
+	l->reductions = NULL;
+	l->nreductions = 0;
+	return value_scalar(l, ir_local(l->f, s.place), false);
+}
+
+/* Rows of best elements and their places are kept; each row of v improves them. */
+static struct value *place_by_rows(struct lowering *l, struct place at, struct value *v, bool max, unsigned k)
 {
 	struct nest nest;
 	struct ir_block *around = l->block;
 	struct ir_expr *index[IR_MAX_RANK], *out[IR_MAX_RANK], *shape[IR_MAX_RANK];
+	v = one_shape(l, at, v, &nest);
+	struct reducer r = { .rank = nest.rank, .op = max ? IR_MAXIMUM : IR_MINIMUM, .dtype = v->type.dtype, .from_first = true };
+	r.axes[k] = true;
+	check_not_empty(l, &nest, r.axes);
+	unsigned rank = kept(&r, nest.shape, shape);
+	struct value *best = extreme(l, at, v, max, value_int(l, k), false);
+	uint32_t places = new_slot(l, DTYPE_I64, rank, fresh_id(l), 0);
+	emit_alloc(l, places, shape, false);
+	store_array(l, at, places, value_int(l, INT64_MAX));
+	bool parallel = true;
+	open_loops(l, &nest, &r, 0, k, -1, index, &parallel);
+	parallel = false;
+	open_loops(l, &nest, &r, k, nest.rank, -1, index, &parallel);
+	kept(&r, index, out);
+	struct ir_expr *hit = is_extreme(l, element(l, v, index, nest.rank), load_in_bounds(l, best->slot, out));
+	struct ir_expr *candidate = lower_need(l, ir_cond(l->f, hit, index[k], int_const(l, INT64_MAX)));
+	struct ir_expr *now = load_in_bounds(l, places, out);
+	emit_store(l, places, out, lower_need(l, ir_binary(l->f, IR_MINIMUM, DTYPE_I64, now, candidate)), true);
+	l->block = around;
+	return value_array(l, places);
+}
+
+static struct value *place_in_rows(struct lowering *l, struct place at, struct value *v, bool max)
+{
+	struct nest nest;
+	struct ir_block *around = l->block;
+	struct ir_expr *index[IR_MAX_RANK], *shape[IR_MAX_RANK];
+	v = one_shape(l, at, v, &nest);
+	struct reducer r = { .rank = nest.rank };
+	r.axes[nest.rank - 1] = true;
+	check_not_empty(l, &nest, r.axes);
+	unsigned rank = kept(&r, nest.shape, shape);
+	struct value *best = extreme(l, at, v, max, value_int(l, -1), false);
+	uint32_t places = new_slot(l, DTYPE_I64, rank, fresh_id(l), 0), place = ir_new_local(l->f, DTYPE_I64, "", 0), var;
+	emit_alloc(l, places, shape, false);
+	bool parallel = true;
+	open_loops(l, &nest, &r, 0, rank, -1, index, &parallel);
+	emit_set(l, place, int_const(l, INT64_MAX));
+	struct ir_expr *row = stable(l, load_in_bounds(l, best->slot, index));
+	struct ir_block *outside = l->block, *inside;
+	struct ir_loop *loop = emit_for(l, nest.shape[rank], &var, &inside);
+	loop->reductions = least(l, place);
+	loop->nreductions = 1;
+	l->block = inside;
+	index[rank] = lower_need(l, ir_local(l->f, var));
+	lower_place(l, place, is_extreme(l, element(l, v, index, nest.rank), row), index[rank]);
+	l->block = outside;
+	emit_store(l, places, index, lower_need(l, ir_local(l->f, place)), true);
+	l->block = around;
+	return value_array(l, places);
+}
+
+static struct value *extreme_place(struct lowering *l, struct place at, struct value *v, bool max, struct value *axis, bool keepdims)
+{
 	if (dtype_is_complex(v->type.dtype) || keepdims)
 		UNSUPPORTED(l, at, NULL, "argmin and argmax take real numbers, and no keepdims");
 	if (v->type.dtype == DTYPE_BOOL)
 		v = apply_cast(l, at, v, DTYPE_U8, false);
-	bool all = !axis || axis->kind == VALUE_NONE;
-	if (all) {
-		v = view_flat(l, at, v);
-		axis = value_int(l, 0);
-	}
-	v = one_shape(l, at, v, &nest);
-	unsigned k = reduce_axis(l, at, axis, nest.rank);
-	struct reducer r = { .rank = nest.rank };
-	r.axes[k] = true;
-	check_not_empty(l, &nest, r.axes);
-	unsigned rank = kept(&r, nest.shape, shape);
-	uint32_t slot = rank ? new_slot(l, DTYPE_I64, rank, fresh_id(l), 0) : IR_NONE;
-	if (rank)
-		emit_alloc(l, slot, shape, false);
-	bool parallel = true, no = false;
-	uint32_t best = ir_new_local(l->f, v->type.dtype, "", 0), place = ir_new_local(l->f, DTYPE_I64, "", 0), e = ir_new_local(l->f, v->type.dtype, "", 0);
-	open_loops(l, &nest, &r, 0, nest.rank, false, index, &parallel);
-	struct ir_block *inside = l->block;
-	index[k] = int_const(l, 0);
-	emit_set(l, best, element(l, v, index, nest.rank));
-	emit_set(l, place, int_const(l, 0));
-	open_loops(l, &nest, &r, k, k + 1, true, index, &no);
-	emit_set(l, e, element(l, v, index, nest.rank));
-	struct ir_stmt *s = emit(l, IR_IF);
-	s->a = is_better(l, max, ir_local(l->f, e), ir_local(l->f, best));
-	s->body = lower_need(l, ir_block_new(l->f));
-	s->orelse = lower_need(l, ir_block_new(l->f));
-	l->block = s->body;
-	emit_set(l, best, ir_local(l->f, e));
-	emit_set(l, place, index[k]);
-	l->block = inside;
-	kept(&r, index, out);
-	if (rank)
-		emit_store(l, slot, out, ir_local(l->f, place), true);
-	l->block = around;
-	return rank ? value_array(l, slot) : value_scalar(l, ir_local(l->f, place), false);
+	v = materialise(l, at, v);
+	if (!axis || axis->kind == VALUE_NONE)
+		return place_of_all(l, at, v, max);
+	unsigned k = reduce_axis(l, at, axis, v->rank);
+	if (v->rank == 1)
+		return place_of_all(l, at, v, max);
+	return k + 1 == v->rank ? place_in_rows(l, at, v, max) : place_by_rows(l, at, v, max, k);
 }
 
 struct value *reduce(struct lowering *l, struct place at, enum reduce_name op, struct value *v, struct value *axis, bool keepdims, struct value *ddof,

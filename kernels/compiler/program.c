@@ -162,7 +162,8 @@ static enum status check_writes(struct program *p, const struct program_source *
 {
 	const struct ir_function *f = p->function;
 	p->writes = arena_alloc(p->arena, f->nparams + 1);
-	if (!p->writes)
+	p->uses = arena_alloc(p->arena, (f->nparams + 1) * sizeof *p->uses);
+	if (!p->writes || !p->uses)
 		return too_large(e);
 	mark_writes(f, f->body, p->writes);
 	for (uint32_t k = 0; k < f->nparams; k++)
@@ -291,7 +292,10 @@ static enum status compile(struct program *p, const struct program_source *s, st
 	p->analysis = analysis;
 	p->analysis_ns = now_ns() - start;
 	p->provenance = PROVENANCE_INTERPRETED;
-	return status || s->interpret || !p->compiler->jit ? status : make_code(p, e);
+	if (status || s->interpret || !p->compiler->jit)
+		return status;
+	stream_uses(p->function, p->uses);
+	return make_code(p, e);
 }
 
 enum status program_compile(struct compiler *c, const struct program_source *s, struct program **out, struct error *e)

@@ -9,6 +9,7 @@
 #include "kernels/compiler/lower.h"
 #include "kernels/compiler/object_cache.h"
 #include "kernels/compiler/runtime.h"
+#include "kernels/compiler/stream.h"
 
 struct compiler_options {
 	const char *cache_dir;   /* of objects; NULL: none */
@@ -56,6 +57,7 @@ struct program {
 	uint64_t front_ns, analysis_ns, codegen_ns, link_ns;
 	size_t object_bytes, memory_bytes;
 	bool *writes;                    /* [number of params]: array parameters the program may write */
+	struct stream_use *uses;         /* [number of params]: which may be remote; none if it is interpreted */
 	struct compiler *compiler;
 	struct arena *arena;
 	struct source *source;

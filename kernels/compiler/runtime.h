@@ -67,6 +67,14 @@ struct kernel_failure {
 
 struct kernel_memory;
 
+/* An argument whose elements are elsewhere (a client's memory): rank 1 and contiguous. Its data pointer is an address that is never read; parallel loops that use
+ * it element by element get each chunk's part brought into scratch memory (program.h: streams). */
+struct kernel_remote {
+	void *base;                        /* stands for the elements; nothing else has addresses in [base, base + nbytes) */
+	size_t nbytes;
+	bool fetch, store;                 /* elements are read before a chunk; written after it */
+};
+
 /* One call of a kernel; shared by its threads. */
 struct kernel_call {
 	const struct executor *executor;   /* who runs parallel loops; may be exchanged by pause() */
@@ -79,6 +87,10 @@ struct kernel_call {
 	atomic_int divided_by_zero;        /* an unchecked integer division met 0 */
 	struct kernel_failure failure;     /* set when the entry returned not 0 */
 	struct kernel_context *main;
+	const struct kernel_remote *remotes;
+	unsigned nremotes;
+	/* Any thread: moves bytes between remote r and local memory; not 0: failed, the call then ends as cancelled and the user knows why. */
+	int (*move)(struct kernel_call *call, const struct kernel_remote *r, bool store, size_t offset, void *local, size_t nbytes);
 };
 
 /* One thread's part of a call. */
@@ -116,6 +128,14 @@ void kernel_release(struct kernel_context *ctx, void *mark);
  * not meaningful). Runs on the calling thread if little is to do. Returns 0, or 1 with the lowest chunk's failure in ctx. */
 typedef int kernel_chunk(struct kernel_context *ctx, void *frame, int64_t lo, int64_t hi, int64_t k);
 int kernel_parallel(struct kernel_context *ctx, kernel_chunk *fn, void *frame, int64_t trips, int64_t length);
+
+/* The same, where the frame may hold remote arrays: it is copied for each thread, with the data pointers of those that point to what was brought. */
+struct kernel_layout {
+	int64_t nbytes;                    /* of the frame */
+	int64_t narrays;
+	int64_t offset[];                  /* of each struct kernel_array in it */
+};
+int kernel_parallel_over(struct kernel_context *ctx, kernel_chunk *fn, void *frame, int64_t trips, int64_t length, const struct kernel_layout *layout);
 
 /* Chunks of loops with reductions depend on the number of iterations (and on whether the body is light: has no loop inside) alone: never on threads.
  * At most KERNEL_MAX_CHUNKS. */

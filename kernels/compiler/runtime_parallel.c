@@ -8,10 +8,11 @@
 #include "kernels/compiler/runtime.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A loop the caller did not cut (length 0) is taken to be light, some nanoseconds an iteration: below FEW_TRIPS threads cost more than they
  * give, and no chunk is below LEAST_TRIPS. Loops that do more in an iteration are cut by their caller: kernel_chunk_length(trips, false). */
-enum { FEW_TRIPS = 8192, LEAST_TRIPS = 4096, CHUNKS_PER_THREAD = 16 };
+enum { FEW_TRIPS = 8192, LEAST_TRIPS = 4096, CHUNKS_PER_THREAD = 16, STREAM_TRIPS = 16384 };
 
 struct work {
 	kernel_chunk *fn;
@@ -21,6 +22,7 @@ struct work {
 	atomic_bool failed;
 	struct kernel_call *call;
 	struct piece *pieces;
+	const struct kernel_layout *layout; /* NULL: nothing is remote */
 };
 
 struct piece {
@@ -28,10 +30,89 @@ struct piece {
 	int64_t chunk;           /* that failed, or -1 */
 };
 
-static int run_chunk(const struct work *w, struct kernel_context *ctx, int64_t k)
+/* --- remote arrays: each chunk's part is brought to scratch memory, and what was written goes back --- */
+
+static const struct kernel_remote *remote_of(const struct kernel_call *call, const void *data)
 {
-	int64_t lo = k * w->length, left = w->trips - lo;
-	return kernel_poll(ctx) || w->fn(ctx, w->frame, lo, lo + (left < w->length ? left : w->length), k);
+	for (unsigned i = 0; i < call->nremotes; i++)
+		if (call->remotes[i].base == data)
+			return &call->remotes[i];
+	return NULL;
+}
+
+/* Bytes of the scratch of one chunk, and of the copy of the frame before it. */
+static size_t scratch_bytes(const struct work *w)
+{
+	size_t nbytes = (size_t)w->layout->nbytes + 64;
+	for (int64_t i = 0; i < w->layout->narrays; i++) {
+		const struct kernel_array *a = (const void *)((char *)w->frame + w->layout->offset[i]);
+		if (remote_of(w->call, a->data))
+			nbytes += (size_t)(w->length * a->stride[0]) + 128;
+	}
+	return nbytes;
+}
+
+struct part {
+	const struct kernel_remote *remote;
+	size_t offset, nbytes;
+	char *local;
+};
+
+static size_t aligned(size_t n)
+{
+	return (n + 63) / 64 * 64;
+}
+
+static int move_parts(struct kernel_context *ctx, const struct part *parts, int64_t n, bool store)
+{
+	struct kernel_call *call = ctx->call;
+	for (int64_t i = 0; i < n; i++) {
+		const struct part *p = &parts[i];
+		if ((store ? p->remote->store : p->remote->fetch) && call->move(call, p->remote, store, p->offset, p->local, p->nbytes))
+			return kernel_fail(ctx, KERNEL_CANCELLED, 0, UINT32_MAX, 0, 0);
+	}
+	return 0;
+}
+
+enum { MOST_PARTS = 256 };
+
+static int stream_chunk(const struct work *w, struct kernel_context *ctx, int64_t lo, int64_t hi, int64_t k, char *scratch)
+{
+	struct part parts[MOST_PARTS];
+	int64_t n = 0;
+	size_t used = aligned((size_t)w->layout->nbytes);
+	memcpy(scratch, w->frame, (size_t)w->layout->nbytes);
+	for (int64_t i = 0; i < w->layout->narrays && n < MOST_PARTS; i++) {
+		struct kernel_array *a = (void *)(scratch + w->layout->offset[i]);
+		const struct kernel_remote *r = remote_of(w->call, a->data);
+		if (!r)
+			continue;
+		struct part *p = &parts[n++];
+		*p = (struct part){ r, (size_t)(lo * a->stride[0]), (size_t)((hi - lo) * a->stride[0]), scratch + used };
+		/* So that element i of the array is where the chunk looks for it. */
+		a->data = (void *)((uintptr_t)p->local - p->offset);
+		used += aligned(p->nbytes);
+	}
+	return move_parts(ctx, parts, n, false) || w->fn(ctx, scratch, lo, hi, k) || move_parts(ctx, parts, n, true);
+}
+
+static int run_chunk(const struct work *w, struct kernel_context *ctx, int64_t k, char *scratch)
+{
+	int64_t lo = k * w->length, left = w->trips - lo, hi = lo + (left < w->length ? left : w->length);
+	if (kernel_poll(ctx))
+		return 1;
+	return scratch ? stream_chunk(w, ctx, lo, hi, k, scratch) : w->fn(ctx, w->frame, lo, hi, k);
+}
+
+/* NULL if nothing is remote; *failed without memory. */
+static char *new_scratch(const struct work *w, struct kernel_context *ctx, bool *failed)
+{
+	if (!w->layout)
+		return NULL;
+	size_t nbytes = scratch_bytes(w);
+	char *scratch = aligned_alloc(64, aligned(nbytes));
+	*failed = !scratch && kernel_fail(ctx, KERNEL_MEMORY, 0, UINT32_MAX, (int64_t)nbytes, 0);
+	return scratch;
 }
 
 static bool wants_attention(const struct kernel_call *call)
@@ -43,18 +124,26 @@ static void run_piece(void *arg, size_t i)
 {
 	struct work *w = arg;
 	struct piece *piece = &w->pieces[i];
+	bool failed = false;
+	char *scratch = new_scratch(w, &piece->ctx, &failed);
+	if (failed) {
+		piece->chunk = 0;
+		atomic_store(&w->failed, true);
+		return;
+	}
 	do {
 		int64_t k = atomic_fetch_add(&w->next, 1);
 		if (k >= w->nchunks || atomic_load(&w->failed))
-			return;
+			break;
 		void *mark = kernel_mark(&piece->ctx);
-		if (run_chunk(w, &piece->ctx, k)) {
+		if (run_chunk(w, &piece->ctx, k, scratch)) {
 			piece->chunk = k;
 			atomic_store(&w->failed, true);
-			return;
+			break;
 		}
 		kernel_release(&piece->ctx, mark);
 	} while (!wants_attention(w->call));
+	free(scratch);
 }
 
 /* Chunks until none is left, one failed or attention is wanted. 0, or 1 with the failure in ctx. */
@@ -84,13 +173,16 @@ static int run_pieces(struct work *w, struct kernel_context *ctx, size_t npieces
 /* Iterations' arrays never leave a parallel loop, so each chunk's memory ends with it, as in a piece. */
 static int run_here(struct work *w, struct kernel_context *ctx)
 {
-	for (int64_t k = 0; k < w->nchunks; k++) {
+	bool failed = false;
+	char *scratch = new_scratch(w, ctx, &failed);
+	for (int64_t k = 0; k < w->nchunks && !failed; k++) {
 		void *mark = kernel_mark(ctx);
-		if (run_chunk(w, ctx, k))
-			return 1;
-		kernel_release(ctx, mark);
+		failed = run_chunk(w, ctx, k, scratch);
+		if (!failed)
+			kernel_release(ctx, mark);
 	}
-	return 0;
+	free(scratch);
+	return failed;
 }
 
 static int64_t choose_length(int64_t trips, size_t nthreads)
@@ -101,13 +193,23 @@ static int64_t choose_length(int64_t trips, size_t nthreads)
 	return length < LEAST_TRIPS ? LEAST_TRIPS : length;
 }
 
-int kernel_parallel(struct kernel_context *ctx, kernel_chunk *fn, void *frame, int64_t trips, int64_t length)
+static bool has_remote(const struct kernel_call *call, const char *frame, const struct kernel_layout *layout)
+{
+	for (int64_t i = 0; layout && call->nremotes && i < layout->narrays; i++)
+		if (remote_of(call, ((const struct kernel_array *)(const void *)(frame + layout->offset[i]))->data))
+			return true;
+	return false;
+}
+
+int kernel_parallel_over(struct kernel_context *ctx, kernel_chunk *fn, void *frame, int64_t trips, int64_t length, const struct kernel_layout *layout)
 {
 	if (trips <= 0)
 		return 0;
-	struct work w = { .fn = fn, .frame = frame, .trips = trips, .call = ctx->call };
+	struct work w = { .fn = fn, .frame = frame, .trips = trips, .call = ctx->call, .layout = has_remote(ctx->call, frame, layout) ? layout : NULL };
 	size_t nthreads = ctx->call->executor->nthreads;
 	w.length = length > 0 ? length : choose_length(trips, nthreads);
+	if (w.layout && length <= 0 && w.length > STREAM_TRIPS)
+		w.length = STREAM_TRIPS;
 	w.nchunks = trips / w.length + (trips % w.length != 0);
 	size_t npieces = (uint64_t)w.nchunks < nthreads ? (size_t)w.nchunks : nthreads;
 	if (npieces >= 2 && ctx->is_main)
@@ -119,4 +221,9 @@ int kernel_parallel(struct kernel_context *ctx, kernel_chunk *fn, void *frame, i
 		failed = run_pieces(&w, ctx, npieces) || kernel_poll(ctx);
 	free(w.pieces);
 	return failed;
+}
+
+int kernel_parallel(struct kernel_context *ctx, kernel_chunk *fn, void *frame, int64_t trips, int64_t length)
+{
+	return kernel_parallel_over(ctx, fn, frame, trips, length, NULL);
 }

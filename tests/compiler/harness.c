@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct harness_argument {
 	int32_t dtype, rank, weak, contiguous, read_only, shape_class, alias_class;
@@ -19,8 +20,9 @@ struct program *harness_compile(struct compiler *c, const char *text, const char
 				uint32_t nargs, uint32_t flags, int casting, char *message, size_t nmessage);
 void harness_describe(const struct program *p, int32_t *out);
 char *harness_text(const struct program *p, int what);
-int harness_run(const struct program *p, int nthreads, int interpreted, struct kernel_array *arrays, union kernel_scalar *scalars, struct kernel_context *ctx,
+int harness_run(const struct program *p, int nthreads, int interpreted, int remote, struct kernel_array *arrays, union kernel_scalar *scalars, struct kernel_context *ctx,
 		struct kernel_call *call, char *message, size_t nmessage);
+uint64_t harness_streams(const struct program *p);
 struct kernel_context *harness_context(void);
 struct kernel_call *harness_call(void);
 void harness_free(struct kernel_context *ctx, struct kernel_call *call);
@@ -114,16 +116,66 @@ struct kernel_call *harness_call(void)
 	return calloc(1, sizeof(struct kernel_call));
 }
 
+/* --- remote arrays: addresses that cannot be read, and the elements elsewhere --- */
+
+struct far_away {
+	struct kernel_remote remotes[64];
+	char *elements[64];
+	unsigned n;
+};
+
+static int move(struct kernel_call *call, const struct kernel_remote *r, bool store, size_t offset, void *local, size_t nbytes)
+{
+	struct far_away *f = call->user;
+	char *elements = f->elements[r - f->remotes] + offset;
+	memcpy(store ? elements : local, store ? local : elements, nbytes);
+	return 0;
+}
+
+static void send_away(const struct program *p, struct kernel_array *arrays, struct far_away *f)
+{
+	const struct ir_function *fn = p->function;
+	unsigned at = 0;
+	for (uint32_t k = 0; k < fn->nparams; k++) {
+		struct kernel_array *a = fn->params[k].is_array ? &arrays[at++] : NULL;
+		if (!a || !p->uses[k].streams || f->n == 64 || !a->shape[0])
+			continue;
+		size_t nbytes = (size_t)(a->shape[0] * a->stride[0]);
+		void *base = mmap(NULL, nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		f->elements[f->n] = a->data;
+		f->remotes[f->n++] = (struct kernel_remote){ base, nbytes, p->uses[k].fetch, p->uses[k].store };
+		a->data = base;
+	}
+}
+
+/* Bit k: parameter k may be remote. */
+uint64_t harness_streams(const struct program *p)
+{
+	uint64_t bits = 0;
+	for (uint32_t k = 0; k < p->function->nparams && k < 64; k++)
+		bits |= (uint64_t)p->uses[k].streams << k;
+	return bits;
+}
+
 /* Result arrays live until harness_free. */
-int harness_run(const struct program *p, int nthreads, int interpreted, struct kernel_array *arrays, union kernel_scalar *scalars, struct kernel_context *ctx,
+int harness_run(const struct program *p, int nthreads, int interpreted, int remote, struct kernel_array *arrays, union kernel_scalar *scalars, struct kernel_context *ctx,
 		struct kernel_call *call, char *message, size_t nmessage)
 {
 	struct executor ex = { .run = run_team, .ctx = &nthreads, .nthreads = (size_t)nthreads };
 	struct error e = { 0 };
 	call->executor = nthreads > 1 ? &ex : &executor_serial;
 	call->memory_limit = (size_t)2 << 30;
+	struct far_away far = { .n = 0 };
+	if (remote)
+		send_away(p, arrays, &far);
+	call->remotes = far.remotes;
+	call->nremotes = far.n;
+	call->move = move;
+	call->user = &far;
 	kernel_context_init(ctx, call);
 	int failed = interpreted ? interpret(p->function, ctx, arrays, scalars) : program_run(p, ctx, arrays, scalars);
+	for (unsigned i = 0; i < far.n; i++)
+		munmap(far.remotes[i].base, far.remotes[i].nbytes);
 	if (failed) {
 		program_failure(p, &call->failure, &e);
 		snprintf(message, nmessage, "%d|%s|%s", (int)e.status, e.message, e.hint);

@@ -90,7 +90,7 @@ class Compiler:
                 shape_class = 1 + min(j for j, b in enumerate(args) if isinstance(b, np.ndarray) and b.shape == a.shape)
             alias = 0
             if array:
-                alias = 1 + min(j for j, b in enumerate(args) if isinstance(b, np.ndarray) and b.ndim and np.may_share_memory(a, b))
+                alias = 1 + min(j for j, b in enumerate(args) if j == k or (isinstance(b, np.ndarray) and b.ndim and np.may_share_memory(a, b)))
             described[k] = _Argument(index, a.ndim if array else 0, int(weak is not None and names is not None), int(array and a.flags.c_contiguous), 0, shape_class, alias)
         message = ctypes.create_string_buffer(1024)
         c_names = None
@@ -114,12 +114,18 @@ class Program:
         slots = [tuple(out[7 + 3 * k:10 + 3 * k]) for k in range(nparams + nresults)]
         self.params, self.results = slots[:nparams], slots[nparams:]
 
+    @property
+    def streams(self) -> int:
+        """Bit k: argument k may stay in the client's memory."""
+        self.compiler.lib.harness_streams.restype = ctypes.c_uint64
+        return int(self.compiler.lib.harness_streams(self.handle))
+
     def text(self, what: int) -> str:
         """0: IR, 1-4: report, 5: LLVM, 6: optimised, 7: assembly."""
         pointer = self.compiler.lib.harness_text(self.handle, what)
         return ctypes.string_at(pointer).decode() if pointer else ""
 
-    def __call__(self, *args: Any, threads: int = 1, interpret: bool = False) -> Any:
+    def __call__(self, *args: Any, threads: int = 1, interpret: bool = False, remote: bool = False) -> Any:
         slots = self.params + self.results
         arrays = (_Array * (len(slots) + 1))()
         scalars = ctypes.create_string_buffer(16 * (len(slots) + 1))
@@ -134,7 +140,7 @@ class Program:
         lib, message = self.compiler.lib, ctypes.create_string_buffer(1024)
         context, call = ctypes.c_void_p(lib.harness_context()), ctypes.c_void_p(lib.harness_call())
         try:
-            if lib.harness_run(self.handle, threads, int(interpret), arrays, scalars, context, call, message, ctypes.c_size_t(1024)):
+            if lib.harness_run(self.handle, threads, int(interpret), int(remote), arrays, scalars, context, call, message, ctypes.c_size_t(1024)):
                 raise Failure(message.value.decode())
             results: List[Any] = []
             for is_array, dtype, rank in self.results:
