@@ -200,7 +200,7 @@ static struct value *component(struct lowering *l, struct value *v, bool imagina
 	enum dtype real = dtype_real(v->type.dtype);
 	if (real != v->type.dtype)
 		return apply_operate(l, imaginary ? IR_IMAG : IR_REAL, (struct type){ real, false }, v, NULL);
-	return imaginary ? apply_operate(l, IR_MUL, v->type, v, value_scalar(l, ir_const_int(l->f, real, 0), false)) : v;
+	return imaginary ? zero_like(l, v) : v;
 }
 
 static struct value *lower_member(struct lowering *l, struct place at, struct value *v, struct name name)

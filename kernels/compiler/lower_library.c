@@ -108,7 +108,7 @@ static struct value *fn_part(struct lowering *l, struct call *c, int data)
 	struct value *v = number(l, c, 0);
 	if (dtype_is_complex(v->type.dtype))
 		return apply_operate(l, (enum ir_op)data, (struct type){ data == IR_CONJ ? v->type.dtype : dtype_real(v->type.dtype), false }, v, NULL);
-	return data == IR_IMAG ? apply_operate(l, IR_MUL, v->type, v, value_scalar(l, ir_const_int(l->f, v->type.dtype, 0), false)) : v;
+	return data == IR_IMAG ? zero_like(l, v) : v;
 }
 
 static struct value *fn_binary(struct lowering *l, struct call *c, int data)

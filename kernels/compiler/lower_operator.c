@@ -425,6 +425,12 @@ struct value *apply_compare(struct lowering *l, struct place at, enum ir_op op, 
 
 /* --- functions, choices --- */
 
+struct value *zero_like(struct lowering *l, struct value *v)
+{
+	struct value *no = value_scalar(l, ir_const_int(l->f, DTYPE_BOOL, 0), false), *zero = value_scalar(l, ir_const_int(l->f, v->type.dtype, 0), v->type.weak);
+	return apply_cond(l, (struct place){ 0 }, no, v, zero);
+}
+
 struct value *apply_function(struct lowering *l, struct place at, enum function fn, struct value *a, struct value *b)
 {
 	need_number(l, at, a);

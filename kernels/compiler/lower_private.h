@@ -168,6 +168,7 @@ struct value *apply_operate(struct lowering *l, enum ir_op op, struct type resul
 struct value *apply_function(struct lowering *l, struct place at, enum function fn, struct value *a, struct value *b);
 struct value *apply_cast(struct lowering *l, struct place at, struct value *v, enum dtype to, bool checked);
 struct value *apply_cond(struct lowering *l, struct place at, struct value *test, struct value *a, struct value *b);
+struct value *zero_like(struct lowering *l, struct value *v);   /* of the shape and type of v */
 struct value *apply_truth(struct lowering *l, struct place at, struct value *v); /* != 0 */
 
 /* --- lower_array.c: broadcasting, loops, memory --- */
