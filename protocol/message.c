@@ -107,6 +107,18 @@ static enum status array_shape(struct array *a, const json_t *shape, size_t inde
 	return STATUS_OK;
 }
 
+/* {"fd", "inode", "at"}: the array also stands in a memory file. */
+static bool decode_shared(struct array *a, const json_t *shared)
+{
+	uint64_t fd;
+	if (!shared)
+		return true;
+	a->shared = decimal(json_object_get(shared, "fd"), &fd) && fd <= INT32_MAX && decimal(json_object_get(shared, "inode"), &a->inode) &&
+		    decimal(json_object_get(shared, "at"), &a->at) && a->at <= INT64_MAX && a->nbytes <= INT64_MAX - a->at;
+	a->fd = a->shared ? (int)fd : -1;
+	return a->shared;
+}
+
 static enum status decode_array(struct array *a, json_t *object, size_t index, struct error *e)
 {
 	memset(a, 0, sizeof *a);
@@ -133,6 +145,8 @@ static enum status decode_array(struct array *a, json_t *object, size_t index, s
 		a->via = VIA_MEMORY;
 		if (!decimal(json_object_get(object, "address"), &a->address) || a->address > UINT64_MAX - a->nbytes)
 			return bad_array(e, a, index, "address must be a decimal string, and address + nbytes must not overflow");
+		if (!decode_shared(a, json_object_get(object, "shared")))
+			return bad_array(e, a, index, "shared must be an object with fd, inode and at");
 	}
 	uint64_t nbytes;
 	if (!decimal(json_object_get(object, "nbytes"), &nbytes) || nbytes != a->nbytes)

@@ -47,6 +47,9 @@ struct array {
 	enum array_via via;
 	uint64_t nbytes;
 	uint64_t address;        /* memory: in the other process */
+	bool shared;             /* memory: also in a sealed memory file of the other process, which may be mapped instead */
+	int fd;                  /* its descriptor there */
+	uint64_t inode, at;      /* its inode, and where in it the array begins */
 	const void *data;        /* inline: in the body (decoding), or what to send (encoding) */
 };
 

@@ -121,7 +121,8 @@ static void show_line(char *message, size_t used, size_t size, struct name line,
 		left -= n;
 		p += n;
 	}
-	sprintf(to, "\n%*s^", (int)(MARGIN + before), "");
+	if (column)
+		sprintf(to, "\n%*s^", (int)(MARGIN + before), "");
 }
 
 /* Cuts a text that may have been cut in the middle of a character. */
@@ -147,6 +148,10 @@ static void put_place(char *to, size_t size, const struct source *s, struct plac
 		snprintf(to, size, "%s (%s)", who, s->file);
 	else if (!at.line)
 		snprintf(to, size, "%s", who);
+	else if (!at.column && s->file)
+		snprintf(to, size, "%s (%s:%u)", who, s->file, line);
+	else if (!at.column)
+		snprintf(to, size, "%s: line %u", who, line);
 	else if (s->file)
 		snprintf(to, size, "%s (%s:%u, column %u)", who, s->file, line, at.column);
 	else

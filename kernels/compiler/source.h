@@ -18,7 +18,7 @@ struct source {
 	const char *kernel;      /* name for messages, or NULL ("expression") */
 };
 
-/* Where a node began: line and column from 1, counted in the text itself (first_line is added when shown). line 0: nowhere. */
+/* Where a node began: line and column from 1, counted in the text itself (first_line is added when shown). line 0: nowhere; column 0: the whole line. */
 struct place {
 	uint32_t line, column;
 };
