@@ -59,6 +59,8 @@ int verb_open(struct spiked *sp, const struct options *o);
 int verb_detect(struct spiked *sp, const struct options *o);
 int verb_reduce(struct spiked *sp, const struct options *o);
 int verb_batch(struct spiked *sp, const struct options *o);
+int verb_eval(struct spiked *sp, const struct options *o);
+int verb_kernels(struct spiked *sp, const struct options *o);
 
 /* Params for a file: recording keys of SPEC.md 4.1; false (with a message) if it cannot be named. */
 bool cli_name_file(json_t *params, const struct options *o, const char *file);
@@ -70,10 +72,20 @@ bool cli_preprocess(json_t *params, const struct options *o);
 /* Calls; on failure prints what was wrong and what to do (as JSON with --json) and frees the reply. The exit code. `params` is consumed. */
 int cli_call(struct spiked *sp, const struct options *o, const char *op, json_t *params, struct spiked_reply **reply);
 
+/* The same with arrays. */
+int cli_call_arrays(struct spiked *sp, const struct options *o, const char *op, json_t *params, const struct spiked_array *arrays, size_t narrays,
+		    struct spiked_reply **reply);
+
+/* The table of `kernels`. */
+void cli_print_kernels(const json_t *result);
+
 /* Absolute path of a file that need not exist yet; malloc'ed. */
 char *cli_absolute(const char *path);
 
-/* Writes a one-dimensional .npy file (format 1.0): the temporary name is renamed when it is whole. 0 or -1 (errno). */
+/* Reads a .npy file of format 1 to 3 in C order; its data is in *file, malloc'ed. 0, or -1 after saying why. */
+int cli_read_npy(const char *path, struct spiked_array *a, void **file);
+
+/* Writes a .npy file (format 1.0): the temporary name is renamed when it is whole. 0 or -1 (errno). */
 int cli_write_npy(const char *path, const struct spiked_array *a);
 
 /* Set by SIGINT and SIGTERM. */

@@ -15,6 +15,8 @@ static const struct verb verbs[] = {
 	{ "open", "FILE", "what a recording holds", verb_open, 1, 1 },
 	{ "detect", "FILE [-o OUT.npy|OUT.nwb]", "find spikes", verb_detect, 1, 1 },
 	{ "reduce", "FILE --ops mean,std,...", "per-channel numbers", verb_reduce, 1, 1 },
+	{ "eval", "EXPR [NAME=FILE.npy|NUMBER]...", "an array expression; -o OUT.npy", verb_eval, 1, 65 },
+	{ "kernels", "", "what is compiled and warm", verb_kernels, 0, 0 },
 	{ "batch", "FILE... -o DIR", "detect in many files; skips what is done", verb_batch, 1, 1 << 30 },
 };
 
@@ -32,7 +34,7 @@ static void usage(FILE *out)
 {
 	fputs("usage: spikectl VERB [options] [FILE...]\n\n", out);
 	for (int i = 0; i < NVERBS; i++)
-		fprintf(out, "  %-7s %-28s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
+		fprintf(out, "  %-7s %-30s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
 	fputs("\n"
 	      "  --url URL            ipc:///path or tcp://host:port; default $SPIKED_URL, else this user's daemon\n"
 	      "  --token TEXT         for TCP; default $SPIKED_TOKEN, else endpoint.json's\n"

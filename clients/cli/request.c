@@ -104,9 +104,15 @@ bool cli_detection(json_t *params, const struct options *given)
 
 int cli_call(struct spiked *sp, const struct options *o, const char *op, json_t *params, struct spiked_reply **reply)
 {
+	return cli_call_arrays(sp, o, op, params, NULL, 0, reply);
+}
+
+int cli_call_arrays(struct spiked *sp, const struct options *o, const char *op, json_t *params, const struct spiked_array *arrays, size_t narrays,
+		    struct spiked_reply **reply)
+{
 	char *text = json_dumps(params, JSON_COMPACT);
 	json_decref(params);
-	int status = spiked_call(sp, op, text, NULL, 0, reply);
+	int status = spiked_call(sp, op, text, arrays, narrays, reply);
 	free(text);
 	if (status == SPIKED_OK)
 		return EXIT_GOOD;

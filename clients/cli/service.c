@@ -111,3 +111,8 @@ int verb_stats(struct spiked *sp, const struct options *o)
 {
 	return show(sp, o, "stats", print_stats);
 }
+
+int verb_kernels(struct spiked *sp, const struct options *o)
+{
+	return show(sp, o, "kernels", cli_print_kernels);
+}
