@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/daemon.h"
 #include "daemon/clock.h"
+#include "daemon/block_pool.h"
+#include "daemon/shared_memory.h"
+#include "daemon/compiler_start.h"
 #include "daemon/endpoint.h"
+#include "daemon/fiber.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/noise_cache.h"
 #include "daemon/notify.h"
+#include "daemon/programs.h"
+#include "daemon/registry.h"
 #include "daemon/recording/cache.h"
 #include "daemon/team.h"
 
@@ -42,6 +48,7 @@ static void end(struct daemon *d)
 		conn_close(c, "the daemon stops");
 	}
 	scheduler_stop(d->scheduler);
+	programs_stop(d->programs);
 	uv_handle_t *mine[] = { (uv_handle_t *)&d->sweep, (uv_handle_t *)&d->deadline, (uv_handle_t *)&d->stop_timer, (uv_handle_t *)&d->sigterm,
 				(uv_handle_t *)&d->sigint, (uv_handle_t *)&d->sighup };
 	for (size_t i = 0; i < sizeof mine / sizeof *mine; i++)
@@ -155,6 +162,8 @@ static void on_sweep(uv_timer_t *timer)
 			conn_check(c, now);
 	}
 	results_expire(d->results, now);
+	block_sweep(now);
+	shared_memory_sweep(d->shared);
 }
 
 static void on_stdin_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -249,9 +258,12 @@ static enum status start(struct daemon *d, struct error *e)
 	d->results = results_new();
 	d->recordings = recording_cache_new();
 	d->noise = noise_cache_new();
+	d->shared = shared_memory_new((size_t)d->settings->config.memory_shared_bytes);
 	if (!d->helper_path || !d->stats || !d->results || !d->recordings || !d->noise)
 		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	enum status status = endpoint_open(&d->endpoint, c->listen_runtime_dir, e);
+	if (!status)
+		status = compiler_start(d, e);
 	if (!status)
 		status = endpoint_token(d->token, e);
 	if (!status)
@@ -280,6 +292,11 @@ static void free_daemon(struct daemon *d)
 	results_free(d->results);
 	lru_free(d->recordings);
 	lru_free(d->noise);
+	shared_memory_free(d->shared);
+	programs_free(d->programs);
+	registry_free(d->registry);
+	fiber_drain();
+	block_sweep(UINT64_MAX);
 	endpoint_close(d->endpoint);
 	settings_unref(d->settings);
 	free(d->stats);

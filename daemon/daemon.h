@@ -16,6 +16,9 @@
 #include "daemon/stats.h"
 
 struct lru;
+struct shared_memory;
+struct programs;
+struct registry;
 
 enum { DAEMON_SCRATCH_BYTES = 64 << 10 };
 
@@ -38,6 +41,9 @@ struct daemon {
 	struct request *active;           /* in flight, newest first */
 	size_t nactive;
 	struct lru *recordings, *noise;   /* kept open; kept levels */
+	struct programs *programs;        /* compiled */
+	struct registry *registry;        /* sources of kernels, by name */
+	struct shared_memory *shared;     /* clients' memory files */
 	char *helper_path;
 
 	uv_timer_t sweep;                 /* stalls, expiry of kept results */
@@ -81,6 +87,9 @@ void daemon_cancel(struct daemon *d, struct request *r, enum status why);
 
 /* The request in flight with this id that the user may touch, or NULL. */
 struct request *daemon_find_request(struct daemon *d, const uint8_t id[MESSAGE_ID_BYTES], const struct peer *peer);
+
+/* A request in STEP_WAIT goes on with its next step, on a lane. */
+void daemon_wake(struct request *r);
 
 /* For scheduler_start: moves on what came back from the lanes. */
 void daemon_on_back(void *arg);

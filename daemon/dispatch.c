@@ -262,6 +262,12 @@ static void move_on(struct daemon *d, struct request *r)
 	}
 }
 
+void daemon_wake(struct request *r)
+{
+	r->next_step = STEP_COMPUTE;
+	move_on(r->daemon, r);
+}
+
 void daemon_on_back(void *arg)
 {
 	struct daemon *d = arg;
@@ -309,7 +315,7 @@ static bool add_recipient(struct request *r, const struct conn *c)
 static bool abandoned(const struct result_entry *entry)
 {
 	const struct request *r = entry->request;
-	return r && !r->recipients && !r->msg.noutputs && atomic_load(&((struct request *)r)->cancelled) == STATUS_CANCELLED;
+	return r && !r->recipients && !r->msg.noutputs && !r->writes_memory && atomic_load(&((struct request *)r)->cancelled) == STATUS_CANCELLED;
 }
 
 /* A known id: joins the request in flight, or sends what was kept. True if that answers it. */

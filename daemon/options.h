@@ -51,7 +51,21 @@
 	O(compute, lanes, INT, "1", 1, 64, RESTART, "Requests computed at one time; each lane has threads / lanes threads")                        \
 	O(compute, io_threads, INT, "8", 1, 128, RESTART, "Threads that wait for files and helper processes")                                      \
 	O(compute, block_frames, INT, "4096", 256, 1048576, RELOAD, "Frames read and computed between two looks at cancel, deadline and queue")    \
+	O(compiler, cache_dir, PATH, "auto", 0, 0, RESTART,                                                                                        \
+	  "Directory (mode 0700) of compiled programs, kept from one run to the next. auto: $XDG_CACHE_HOME/spiked, or ~/.cache/spiked; off: none") \
+	O(compiler, disk_bytes, BYTES, "256MiB", 1 * OPTION_MIB, 64 * OPTION_GIB, RESTART,                                                         \
+	  "Compiled programs on disk; those not used for longest go first")                                                                        \
+	O(compiler, cache_bytes, BYTES, "256MiB", 1 * OPTION_MIB, 64 * OPTION_GIB, RESTART,                                                        \
+	  "Compiled programs in memory; and sources of registered kernels")                                                                        \
+	O(compiler, programs, INT, "4096", 1, 65536, RESTART, "Compiled programs in memory, by number; and registered kernels")                    \
+	O(compiler, memory_bytes, BYTES, "256MiB", 1 * OPTION_MIB, 64 * OPTION_GIB, RESTART, "Memory that compiling one program may take")         \
+	O(compiler, source_bytes, BYTES, "1MiB", 1 * OPTION_KIB, 1 * OPTION_MIB, RELOAD, "Largest text of a program")                              \
+	O(compiler, call_bytes, BYTES, "2GiB", 1 * OPTION_MIB, 1024 * OPTION_GIB, RELOAD,                                                          \
+	  "Memory of one call: the arrays it makes and copies of its arguments from the client's memory")                                          \
+	O(compiler, kernel_dir, PATH, "off", 0, 0, RESTART,                                                                                        \
+	  "Directory of kernels (*.py) that are registered at start, and compiled for the signatures of their decorators; off: none")              \
 	O(memory, enabled, BOOL, "yes", 0, 0, RELOAD, "Read arrays straight from the client's memory (same user, same machine)")                   \
+	O(memory, shared_bytes, BYTES, "64GiB", 0, 1024 * OPTION_GIB, RESTART, "Memory files of clients kept mapped, in all; more go by copies")          \
 	O(recordings, roots, PATHS, "/", 0, 0, RELOAD, "Files may be opened only below these directories")                                         \
 	O(recordings, cache, INT, "64", 1, 4096, RELOAD, "Recordings kept open between requests")                                                  \
 	O(output, roots, PATHS, "/", 0, 0, RELOAD, "Result files may be written only below these directories")                                     \

@@ -8,7 +8,7 @@
 
 #include "protocol/message.h"
 
-enum { REPLY_MAX_ARRAYS = 24 };
+enum { REPLY_MAX_ARRAYS = 64 };
 
 struct reply {
 	int refs;

@@ -83,6 +83,7 @@ void request_cancel(struct request *r, enum status why)
 	int none = 0;
 	atomic_compare_exchange_strong(&r->cancelled, &none, (int)why);
 	atomic_store(&r->cancel_flag, true);
+	atomic_store(&r->attention, true);
 }
 
 void request_deliver(struct request *r)
@@ -90,9 +91,9 @@ void request_deliver(struct request *r)
 	for (size_t i = 0; i < r->nout && !r->error.status; i++) {
 		struct array *a = &r->out[i];
 		const struct array *wanted = message_output(&r->msg, a->name);
-		if (!wanted)
+		if (!wanted || a->via == VIA_MEMORY)
 			continue;
-		if (wanted->dtype != a->dtype || wanted->nbytes != a->nbytes || wanted->fortran) {
+		if (wanted->dtype != a->dtype || wanted->nbytes != a->nbytes || (a->ndim > 1 && wanted->fortran != a->fortran)) {
 			request_fail(r, STATUS_INVALID, "outputs", "give an output of the result's type and size",
 				     "output %s: the result has %s and %llu bytes, the client's array has %s and %llu bytes", a->name, dtype_name(a->dtype),
 				     (unsigned long long)a->nbytes, dtype_name(wanted->dtype), (unsigned long long)wanted->nbytes);

@@ -65,6 +65,7 @@ struct request {
 	enum role role;
 	enum job_class class;
 	bool detach;
+	bool writes_memory;               /* loop: it may change arrays of the client in place */
 	uint64_t digest;                  /* of what the id stands for */
 	uint64_t client;                  /* whose turn it uses up */
 
@@ -82,6 +83,7 @@ struct request {
 
 	atomic_int cancelled;             /* any thread: enum status, 0 while it may go on; set once */
 	atomic_bool cancel_flag;          /* any thread: the same as a flag, for kernels and readers to poll */
+	atomic_bool attention;            /* any thread: cancelled, or someone waits for the lane: a step that can pause should */
 
 	uint64_t received_ns, deadline_ns; /* monotonic */
 	uint64_t queue_ns, read_ns, step_ns; /* holder: sums so far; compute is step_ns - read_ns */

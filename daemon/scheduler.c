@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SLICE_MS = 5 }; /* how long a step that can pause runs while others wait */
+
 /* What waits of one client in one class, and what the client has used. */
 struct turn {
 	uint64_t client;
@@ -21,6 +23,7 @@ struct lane {
 	struct scheduler *scheduler;
 	pthread_t thread;
 	size_t nthreads;
+	struct request *request;          /* runs, or NULL; under the scheduler's lock */
 };
 
 struct scheduler {
@@ -32,6 +35,7 @@ struct scheduler {
 	bool stopping;
 
 	uv_async_t async;                 /* loop */
+	uv_timer_t slice;                 /* loop; runs while requests wait and all lanes are busy */
 	void (*on_back)(void *arg);
 	void *arg;
 	size_t nlanes;
@@ -151,11 +155,13 @@ static void *lane_main(void *arg)
 			pthread_cond_wait(&s->work, &s->mu);
 			continue;
 		}
+		lane->request = r;
 		pthread_mutex_unlock(&s->mu);
 		uint64_t before = r->step_ns;
 		run_step(r, &ex);
 		uint64_t used = r->step_ns - before;
 		pthread_mutex_lock(&s->mu);
+		lane->request = NULL;
 		turn->used_ns += used;
 		turn->running--;
 		s->running--;
@@ -168,6 +174,36 @@ static void *lane_main(void *arg)
 	}
 	pthread_mutex_unlock(&s->mu);
 	return NULL;
+}
+
+/* Under the lock: more want to compute than there are lanes. Asks those that run to make room for those of their class or a more urgent one. */
+static bool ask_for_room(struct scheduler *s)
+{
+	int class = 0;
+	if (!s->waiting || s->waiting + s->running <= s->nlanes)
+		return false;
+	for (const struct turn *t = NULL; class < NCLASSES; class++) {
+		for (t = s->turns[class]; t && !t->first; t = t->next)
+			;
+		if (t)
+			break;
+	}
+	for (size_t i = 0; i < s->nlanes; i++) {
+		struct request *r = s->lanes[i].request;
+		if (r && (int)r->class >= class)
+			atomic_store(&r->attention, true);
+	}
+	return true;
+}
+
+static void on_slice(uv_timer_t *timer)
+{
+	struct scheduler *s = timer->data;
+	pthread_mutex_lock(&s->mu);
+	bool crowded = ask_for_room(s);
+	pthread_mutex_unlock(&s->mu);
+	if (!crowded)
+		uv_timer_stop(timer);
 }
 
 static void on_async(uv_async_t *async)
@@ -201,7 +237,8 @@ struct scheduler *scheduler_start(uv_loop_t *loop, size_t lanes, size_t threads,
 		free(s);
 		return NULL;
 	}
-	s->async.data = s;
+	uv_timer_init(loop, &s->slice); /* cannot fail */
+	s->async.data = s->slice.data = s;
 	for (; s->nlanes < lanes; s->nlanes++)
 		if (!start_lane(s, s->nlanes, threads / lanes + (s->nlanes < threads % lanes))) {
 			scheduler_stop(s);
@@ -213,6 +250,10 @@ struct scheduler *scheduler_start(uv_loop_t *loop, size_t lanes, size_t threads,
 static void on_closed(uv_handle_t *handle)
 {
 	struct scheduler *s = handle->data;
+	if (!uv_is_closing((uv_handle_t *)&s->slice)) {
+		uv_close((uv_handle_t *)&s->slice, on_closed);
+		return;
+	}
 	for (int class = 0; class < NCLASSES; class++)
 		while (s->turns[class]) {
 			struct turn *next = s->turns[class]->next;
@@ -245,7 +286,10 @@ void scheduler_submit(struct scheduler *s, struct request *r)
 		uv_async_send(&s->async);
 	}
 	pthread_cond_signal(&s->work);
+	bool crowded = ask_for_room(s);
 	pthread_mutex_unlock(&s->mu);
+	if (crowded && !uv_is_active((uv_handle_t *)&s->slice))
+		uv_timer_start(&s->slice, on_slice, SLICE_MS, SLICE_MS);
 }
 
 struct request *scheduler_take(struct scheduler *s)

@@ -7,6 +7,8 @@
  * than compute.threads.
  *   Classes: live before interactive before batch.
  *   Inside a class: the client that has used the least compute time so far, then first come, first served.
+ *   A step that takes long (a kernel) may look at request.attention and pause: it is set when a request of the same or a more urgent class
+ *   has to wait, and every few milliseconds for as long as one does.
  * Requests come in on the loop thread; those that are done, or want an I/O thread, go back to it through on_back.
  */
 #ifndef DAEMON_SCHEDULER_H

@@ -31,4 +31,22 @@ enum step reduce_begin(struct request *r);
 enum step reduce_step(struct request *r, const struct executor *ex);
 void reduce_end(struct request *r);
 
+/* call.c: also evaluate, a call of an expression */
+enum step call_begin(struct request *r);
+enum step evaluate_begin(struct request *r);
+enum step call_step(struct request *r, const struct executor *ex);
+void call_end(struct request *r);
+
+enum step compile_begin(struct request *r);
+enum step compile_step(struct request *r, const struct executor *ex);
+void compile_end(struct request *r);
+
+/* kernels.c: answered on the loop. `cache` of SPEC.md 4.12 is part of stats too */
+enum step kernels_begin(struct request *r);
+json_t *kernels_cache_json(struct daemon *d);
+
+enum step map_begin(struct request *r);
+enum step map_step(struct request *r, const struct executor *ex);
+void map_end(struct request *r);
+
 #endif

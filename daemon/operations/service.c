@@ -5,6 +5,7 @@
 #include "daemon/lru.h"
 #include "daemon/operations/operations.h"
 #include "daemon/params.h"
+#include "daemon/programs.h"
 #include "kernels/isa.h"
 
 #include <unistd.h>
@@ -46,10 +47,11 @@ enum step info_begin(struct request *r)
 	json_t *endpoints = json_array();
 	for (struct listener *l = d->listeners; l; l = l->next)
 		json_array_append_new(endpoints, json_string(l->url));
-	r->result = json_pack("{s:s, s:i, s:f, s:I, s:I, s:s, s:b, s:o, s:o, s:I}", "version", SPIKED_VERSION, "pid", (int)getpid(), "uptime_s",
+	r->result = json_pack("{s:s, s:i, s:f, s:I, s:I, s:s, s:b, s:o, s:o, s:I, s:s}", "version", SPIKED_VERSION, "pid", (int)getpid(), "uptime_s",
 			      (double)(clock_ns() - d->started_ns) / 1e9, "threads", (json_int_t)d->threads, "lanes", (json_int_t)d->lanes, "isa",
 			      isa_name(isa_level()), "ready", (int)d->ready, "config", config_differences(&d->settings->config), "endpoints", endpoints,
-			      "recordings", (json_int_t)lru_count(d->recordings));
+			      "recordings", (json_int_t)lru_count(d->recordings), "compiler",
+			      compiler_interprets(programs_compiler(d->programs)) ? "interpreter" : "machine code");
 	return STEP_DONE;
 }
 
@@ -72,10 +74,10 @@ enum step stats_begin(struct request *r)
 	for (size_t i = 0; i < noperations; i++)
 		json_object_set_new(table, operations[i].name, stats_json(&d->stats[i]));
 	struct scheduler_load load = scheduler_load(d->scheduler);
-	r->result = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "operations", table, "clients", (json_int_t)d->nconns, "queued",
+	r->result = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o}", "operations", table, "clients", (json_int_t)d->nconns, "queued",
 			      (json_int_t)load.waiting, "running", (json_int_t)load.running, "bytes_in_flight", (json_int_t)d->bytes_in_flight,
 			      "bytes_received", (json_int_t)d->bytes_received, "bytes_sent", (json_int_t)d->bytes_sent, "connections", "accepted",
-			      (json_int_t)d->accepted, "rejected", (json_int_t)d->rejected, "protocol_errors", (json_int_t)d->protocol_errors);
+			      (json_int_t)d->accepted, "rejected", (json_int_t)d->rejected, "protocol_errors", (json_int_t)d->protocol_errors, "programs", kernels_cache_json(d));
 	return STEP_DONE;
 }
 

@@ -12,6 +12,11 @@ const struct operation operations[] = {
 	{ "read", ROLE_COMPUTE, CLASS_INTERACTIVE, read_begin, read_step, read_end },
 	{ "detect", ROLE_COMPUTE, CLASS_INTERACTIVE, detect_begin, detect_step, detect_end },
 	{ "reduce", ROLE_COMPUTE, CLASS_INTERACTIVE, reduce_begin, reduce_step, reduce_end },
+	{ "compile", ROLE_COMPUTE, CLASS_INTERACTIVE, compile_begin, compile_step, compile_end },
+	{ "call", ROLE_COMPUTE, CLASS_INTERACTIVE, call_begin, call_step, call_end },
+	{ "evaluate", ROLE_COMPUTE, CLASS_INTERACTIVE, evaluate_begin, call_step, call_end },
+	{ "map", ROLE_COMPUTE, CLASS_INTERACTIVE, map_begin, map_step, map_end },
+	{ "kernels", ROLE_COMPUTE, CLASS_INTERACTIVE, kernels_begin, NULL, NULL },
 };
 
 const size_t noperations = sizeof operations / sizeof *operations;

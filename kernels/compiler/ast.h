@@ -98,7 +98,7 @@ struct ast {
 
 /* A parsed text: the functions of a kernel source, or one expression. */
 struct module {
-	const struct source *source;
+	const struct source_text *source;
 	struct ast_list body;    /* AST_DEF and, if the text has any, module-level AST_ASSIGN of constants; docstrings and decorators are dropped */
 	struct ast *expression;  /* when parsed as an expression */
 };
@@ -115,7 +115,7 @@ extern const struct parse_limits parse_limits_default;
 
 /* `import`/`from` lines and decorators are skipped (the client resolved them); anything else the language does not have is an error that
  * says what to write instead. O(bytes). Never recurses deeper than limits->depth times a constant. */
-enum status parse_kernel(struct arena *arena, const struct source *s, const struct parse_limits *limits, struct module *out, struct error *e);
-enum status parse_expression(struct arena *arena, const struct source *s, const struct parse_limits *limits, struct module *out, struct error *e);
+enum status parse_kernel(struct arena *arena, const struct source_text *s, const struct parse_limits *limits, struct module *out, struct error *e);
+enum status parse_expression(struct arena *arena, const struct source_text *s, const struct parse_limits *limits, struct module *out, struct error *e);
 
 #endif

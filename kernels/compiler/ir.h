@@ -200,7 +200,7 @@ struct ir_slot {
 
 struct ir_function {
 	struct arena *arena;     /* everything below lives there */
-	const struct source *source;
+	const struct source_text *source;
 	struct name_text name;
 	struct ir_local *locals;
 	uint32_t nlocals, local_capacity;

@@ -70,7 +70,7 @@ static void check_text(struct lexer *l)
 	}
 }
 
-enum status lex_init(struct lexer *l, struct arena *arena, const struct source *s, const struct parse_limits *limits, bool expression,
+enum status lex_init(struct lexer *l, struct arena *arena, const struct source_text *s, const struct parse_limits *limits, bool expression,
 		     struct error *e)
 {
 	const char *text = s->text ? s->text : "";

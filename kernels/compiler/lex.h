@@ -56,7 +56,7 @@ struct bracket {
 
 struct lexer {
 	struct arena *arena;
-	const struct source *source;
+	const struct source_text *source;
 	const struct parse_limits *limits;
 	struct error *error;
 	enum status status;      /* of the first failure; from then on all tokens are END */
@@ -75,7 +75,7 @@ struct lexer {
 };
 
 /* Checks size and encoding of the whole text. Later failures are in l->status. */
-enum status lex_init(struct lexer *l, struct arena *arena, const struct source *s, const struct parse_limits *limits, bool expression,
+enum status lex_init(struct lexer *l, struct arena *arena, const struct source_text *s, const struct parse_limits *limits, bool expression,
 		     struct error *e);
 struct token lex_next(struct lexer *l);
 

@@ -145,6 +145,16 @@ static void begin_pass(struct lowering *l, const struct request *q)
 	make_arguments(l, q);
 }
 
+/* An array that is changed in place where nothing has made it: an earlier pass took it for a number. */
+static void check_assigned(struct lowering *l)
+{
+	for (uint32_t i = 0; i < l->nvariables; i++) {
+		const struct variable *v = l->variables[i];
+		if (v->pass == l->pass && v->is_array && !v->assignments && v->flag != IR_NONE)
+			INVALID(l, v->place, NULL, "'%.*s' is used before it has a value", (int)v->name.nbytes, v->name.text);
+	}
+}
+
 static enum status run(struct lowering *l, struct request *q, uint32_t nextra, struct lowered *out)
 {
 	l->variables = arena_alloc(l->arena, LOWER_MAX_VARIABLES * sizeof *l->variables);
@@ -162,6 +172,7 @@ static enum status run(struct lowering *l, struct request *q, uint32_t nextra, s
 		if (l->pass > LOWER_MAX_PASSES)
 			lower_fail(l, (struct place){ 1, 1 }, STATUS_UNSUPPORTED, "give variables one type each", "the types of the variables do not settle");
 	} while (l->changed);
+	check_assigned(l);
 	*out = (struct lowered){ l->f, q->form };
 	return STATUS_OK;
 }

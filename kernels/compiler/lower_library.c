@@ -108,6 +108,8 @@ static struct value *fn_part(struct lowering *l, struct call *c, int data)
 	struct value *v = number(l, c, 0);
 	if (dtype_is_complex(v->type.dtype))
 		return apply_operate(l, (enum ir_op)data, (struct type){ data == IR_CONJ ? v->type.dtype : dtype_real(v->type.dtype), false }, v, NULL);
+	if (data == IR_CONJ && v->type.dtype == DTYPE_BOOL)
+		return apply_cast(l, c->place, v, DTYPE_I8, false); /* as NumPy */
 	return data == IR_IMAG ? zero_like(l, v) : v;
 }
 
@@ -179,6 +181,11 @@ static struct value *fn_where(struct lowering *l, struct call *c, int data)
 	if (c->nargs == 1)
 		UNSUPPORTED(l, c->place, "append the indices to a list in a loop", "where(condition) alone is not in the language");
 	struct value *test = number(l, c, 0), *a = number(l, c, 1), *b = number(l, c, 2);
+	if (test->kind == VALUE_SCALAR) {
+		/* Arguments are evaluated whether they are chosen or not. */
+		a = a->kind == VALUE_SCALAR ? settle(l, a) : a;
+		b = b->kind == VALUE_SCALAR ? settle(l, b) : b;
+	}
 	return apply_cond(l, c->place, test, a, b);
 }
 

@@ -88,12 +88,12 @@ struct scope {
 	uint32_t nresults;
 };
 
-enum { LOWER_MAX_PASSES = 24, LOWER_MAX_CALLS = 64, LOWER_MAX_INSTANCES = 2000, LOWER_MAX_VARIABLES = 8192, LOWER_ASSIGNED_WORDS = LOWER_MAX_VARIABLES / 64 };
+enum { LOWER_MAX_PASSES = 24, LOWER_RETYPED_PASSES = 4, LOWER_MAX_CALLS = 64, LOWER_MAX_INSTANCES = 2000, LOWER_MAX_VARIABLES = 8192, LOWER_ASSIGNED_WORDS = LOWER_MAX_VARIABLES / 64 };
 
 struct lowering {
 	struct arena *arena;
 	const struct module *module;
-	const struct source *source;
+	const struct source_text *source;
 	const struct lower_options *options;
 	const struct global *globals;
 	uint32_t nglobals;
@@ -106,6 +106,7 @@ struct lowering {
 	uint32_t next_id;        /* roots and shape ids */
 	uint32_t pass, instances, calls;
 	bool changed;
+	bool guessed;            /* a variable was read in the first pass before it had a type */
 	struct ir_reduction *reductions; /* put on the loops that for_each makes */
 	uint32_t nreductions;
 	struct variable **variables;

@@ -294,10 +294,13 @@ static void lower_return(struct lowering *l, struct ast *n)
 	uint32_t count = nothing ? 0 : tuple ? v->nitems : 1;
 	if (s->returns && (s->returns_nothing != nothing || s->returns_tuple != tuple || s->nresults != count))
 		INVALID(l, n->place, "return values of the same number and kind everywhere", "this return does not fit the first one");
-	if (!nothing && !tuple && !value_is_number(v))
-		UNSUPPORTED(l, n->place, "return numbers, arrays, or a tuple of them", "%s cannot be returned", value_describe(l, v));
 	if (count > 16)
 		UNSUPPORTED(l, n->place, NULL, "a function can return at most 16 values");
+	for (uint32_t k = 0; k < count; k++) {
+		const struct value *one = tuple ? v->items[k] : v;
+		if (!value_is_number(one))
+			UNSUPPORTED(l, n->place, "return numbers, arrays, or a tuple of them", "%s cannot be returned", value_describe(l, one));
+	}
 	s->returns = true;
 	s->returns_nothing = nothing;
 	s->returns_tuple = tuple;

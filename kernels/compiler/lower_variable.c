@@ -135,7 +135,10 @@ static void bind(struct lowering *l, struct scope *s, struct variable *v)
 	if (v->known)
 		return;
 	if (v->is_array) {
-		v->id = new_slot(l, v->dtype == DTYPE_NONE ? DTYPE_F64 : v->dtype, v->rank, v->multi ? 0 : fresh_id(l), 0);
+		bool guess = v->dtype == DTYPE_NONE && l->pass == 1;
+		l->guessed |= guess;
+		l->changed |= guess;
+		v->id = new_slot(l, guess ? DTYPE_I64 : v->dtype == DTYPE_NONE ? DTYPE_F64 : v->dtype, v->rank, v->multi ? 0 : fresh_id(l), 0);
 		l->f->arrays[v->id].name = (struct name_text){ v->name.text, v->name.nbytes };
 		l->f->arrays[v->id].contiguous = v->contiguous;
 		l->f->arrays[v->id].is_list = v->is_list;
@@ -189,6 +192,12 @@ static struct variable *assignee(struct lowering *l, struct place at, struct sco
 		v->dtype = dtype;
 		v->rank = value->rank;
 		v->place = at;
+	}
+	/* So may be what came of a guess in the first pass; types only widen from the pass after the last of these on. */
+	bool first = v->pass != l->pass || v->assignments == 0;
+	if (l->guessed && l->pass > 1 && l->pass <= LOWER_RETYPED_PASSES && first && same_shape_of_type(v, value) && !v->is_array && v->dtype != dtype) {
+		v->dtype = dtype;
+		l->changed = true;
 	}
 	if (v->known ? value_is_number(value) : !same_shape_of_type(v, value))
 		INVALID(l, at, "use another name", "'%.*s' was %s (line %u) and cannot become %s here", (int)v->name.nbytes, v->name.text,
@@ -337,6 +346,8 @@ void variable_append(struct lowering *l, struct place at, struct name name, stru
 		UNSUPPORTED(l, at, "keep one list for each number", "only numbers can be appended to a list, not %s", value_describe(l, value));
 	struct type t = v->dtype == DTYPE_NONE ? (struct type){ value->type.dtype, false }
 					       : type_promote((struct type){ v->dtype, false }, (struct type){ value->type.dtype, false });
+	if (v->dtype == DTYPE_NONE)
+		l->f->arrays[v->id].dtype = t.dtype;
 	if (t.dtype != v->dtype) {
 		v->dtype = t.dtype;
 		l->changed = true;
@@ -355,7 +366,7 @@ static struct value *variable_read(struct lowering *l, struct place at, struct s
 	if (!v->typed) {
 		if (l->pass > 2)
 			INVALID(l, at, NULL, "'%.*s' is used before it has a value", (int)v->name.nbytes, v->name.text);
-		l->changed = true;
+		l->changed = l->guessed = true;
 		return value_int(l, 0);
 	}
 	if (v->known) {

@@ -20,7 +20,7 @@ bool name_equal(struct name a, struct name b)
 	return a.nbytes == b.nbytes && memcmp(a.text, b.text, a.nbytes) == 0;
 }
 
-void parse_init(struct parser *p, struct arena *arena, const struct source *s, const struct parse_limits *limits, bool expression,
+void parse_init(struct parser *p, struct arena *arena, const struct source_text *s, const struct parse_limits *limits, bool expression,
 		struct error *e)
 {
 	memset(p, 0, sizeof *p);
@@ -226,7 +226,7 @@ void parse_named(struct parser *p, struct place at, uint32_t count)
 }
 
 /* Blanks and line ends may stand around the expression; nothing else may. */
-enum status parse_expression(struct arena *arena, const struct source *s, const struct parse_limits *limits, struct module *out, struct error *e)
+enum status parse_expression(struct arena *arena, const struct source_text *s, const struct parse_limits *limits, struct module *out, struct error *e)
 {
 	struct parser p;
 	*out = (struct module){ .source = s };
@@ -264,7 +264,7 @@ static void keep(struct parser *p, struct module *out, struct ast *statement)
 }
 
 /* module: {statement} */
-enum status parse_kernel(struct arena *arena, const struct source *s, const struct parse_limits *limits, struct module *out, struct error *e)
+enum status parse_kernel(struct arena *arena, const struct source_text *s, const struct parse_limits *limits, struct module *out, struct error *e)
 {
 	struct parser p;
 	*out = (struct module){ .source = s };

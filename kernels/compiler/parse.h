@@ -20,7 +20,7 @@ struct parser {
 	struct ast spare;        /* stands for each node after a failure */
 };
 
-void parse_init(struct parser *p, struct arena *arena, const struct source *s, const struct parse_limits *limits, bool expression,
+void parse_init(struct parser *p, struct arena *arena, const struct source_text *s, const struct parse_limits *limits, bool expression,
 		struct error *e);
 bool parse_failed(const struct parser *p);
 

@@ -80,9 +80,9 @@ static struct name copy_name(struct arena *a, struct name n)
 }
 
 /* The text must live as long as the program: its names and lines are shown with errors. */
-static struct source *keep_source(struct arena *a, const struct program_source *s)
+static struct source_text *keep_source(struct arena *a, const struct program_source *s)
 {
-	struct source *source = ARENA_NEW(a, struct source);
+	struct source_text *source = ARENA_NEW(a, struct source_text);
 	char *text = arena_alloc(a, s->nbytes + 1), *file = s->file ? arena_copy(a, s->file, strlen(s->file) + 1) : NULL;
 	char *kernel = s->expression ? NULL : arena_alloc(a, s->kernel.nbytes + 1);
 	if (!source || !text || (s->file && !file) || (!s->expression && !kernel))
@@ -90,7 +90,7 @@ static struct source *keep_source(struct arena *a, const struct program_source *
 	memcpy(text, s->text, s->nbytes);
 	if (kernel)
 		memcpy(kernel, s->kernel.text, s->kernel.nbytes);
-	*source = (struct source){ .text = text, .nbytes = s->nbytes, .file = file, .first_line = s->first_line ? s->first_line : 1, .kernel = kernel };
+	*source = (struct source_text){ .text = text, .nbytes = s->nbytes, .file = file, .first_line = s->first_line ? s->first_line : 1, .kernel = kernel };
 	return source;
 }
 

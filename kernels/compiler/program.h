@@ -60,7 +60,7 @@ struct program {
 	struct stream_use *uses;         /* [number of params]: which may be remote; none if it is interpreted */
 	struct compiler *compiler;
 	struct arena *arena;
-	struct source *source;
+	struct source_text *source;
 	struct linked_code *linked;
 	kernel_entry *entry;             /* NULL: interpreted */
 };

@@ -105,7 +105,7 @@ static bool pointwise(const struct ast *n, bool *by_place)
 bool expression_is_pointwise(const char *text, size_t nbytes, bool *by_place)
 {
 	struct arena arena;
-	struct source source = { .text = text, .nbytes = nbytes, .first_line = 1 };
+	struct source_text source = { .text = text, .nbytes = nbytes, .first_line = 1 };
 	struct module module;
 	struct error e;
 	arena_init(&arena, 64 << 20);

@@ -178,7 +178,9 @@ int kernel_alloc(struct kernel_context *ctx, struct kernel_array *a, int rank, i
 static int regrow(struct kernel_context *ctx, struct block *b, uint64_t wanted, size_t used)
 {
 	size_t nbytes = rounded(wanted);
-	if (!nbytes || nbytes <= b->nbytes || !count(ctx->call, nbytes - b->nbytes))
+	if (nbytes && nbytes <= b->nbytes)
+		return 0;                /* lists of bytes: what was rounded up is room enough */
+	if (!nbytes || !count(ctx->call, nbytes - b->nbytes))
 		return 1;
 	void *data = aligned_alloc(ALIGNMENT, nbytes);
 	if (!data) {

@@ -54,7 +54,7 @@ static size_t character(const char *at, const char *end)
 }
 
 /* The line with this number (from 1) without its end; empty behind the last. */
-static struct name find_line(const struct source *s, uint32_t line)
+static struct name find_line(const struct source_text *s, uint32_t line)
 {
 	const char *at = s->text ? s->text : "", *end = at + s->nbytes;
 	for (uint32_t i = 1; i < line && at < end;) {
@@ -140,7 +140,7 @@ static size_t whole_characters(char *text, size_t nbytes)
 	return at;
 }
 
-static void put_place(char *to, size_t size, const struct source *s, struct place at)
+static void put_place(char *to, size_t size, const struct source_text *s, struct place at)
 {
 	const char *who = s->kernel ? s->kernel : "expression";
 	uint32_t line = at.line + (s->first_line ? s->first_line - 1 : 0);
@@ -158,7 +158,7 @@ static void put_place(char *to, size_t size, const struct source *s, struct plac
 		snprintf(to, size, "%s: line %u, column %u", who, line, at.column);
 }
 
-enum status source_error(const struct source *s, struct place at, enum status status, struct error *e, const char *hint, const char *format, ...)
+enum status source_error(const struct source_text *s, struct place at, enum status status, struct error *e, const char *hint, const char *format, ...)
 {
 	char where[112], what[HEAD_BYTES];
 	if (!e)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct source {
+struct source_text {
 	const char *text;        /* UTF-8, not necessarily terminated */
 	size_t nbytes;
 	const char *file;        /* for messages, or NULL */
@@ -28,7 +28,7 @@ struct place {
  *	    return y + 1
  *	           ^
  * and returns `status`. The line is cut to what fits. hint may be NULL. field is "source". */
-enum status source_error(const struct source *s, struct place at, enum status status, struct error *e, const char *hint, const char *format, ...)
+enum status source_error(const struct source_text *s, struct place at, enum status status, struct error *e, const char *hint, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
 
 #endif

@@ -132,7 +132,9 @@ class Program:
         narrays = nscalars = 0
         for (is_array, dtype, rank), a in zip(self.params, args):
             if is_array:
-                arrays[narrays] = _Array(a.ctypes.data, (ctypes.c_int64 * MAX_RANK)(*a.shape), (ctypes.c_int64 * MAX_RANK)(*a.strides), 0)
+                strides = np.empty(a.shape, np.uint8).strides if a.flags.c_contiguous else ()   # NumPy's own may be odd where a length is 1
+                strides = [s * a.itemsize for s in strides] or a.strides
+                arrays[narrays] = _Array(a.ctypes.data, (ctypes.c_int64 * MAX_RANK)(*a.shape), (ctypes.c_int64 * MAX_RANK)(*strides), 0)
                 narrays += 1
             else:
                 scalars[16 * nscalars:16 * nscalars + 16] = _scalar_bytes(a, dtype)

@@ -16,7 +16,7 @@ SHAPES = [(), (7,), (1,), (0,), (3, 7), (1, 7), (3, 1), (2, 3, 7)]
 FUNCTIONS = ["sqrt", "sin", "cos", "exp", "log", "arctan", "tanh", "expm1", "log1p", "arcsinh", "abs", "floor", "ceil", "trunc", "sign", "isnan", "isfinite", "real", "imag", "conj"]
 SAFE_BINARY = ["+", "-", "*", "&", "|", "^", "<", "<=", ">", ">=", "==", "!=", "//", "%", "/", "**"]
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv,
-             ast.Mod: operator.mod, ast.Pow: operator.pow, ast.BitAnd: operator.and_, ast.BitOr: operator.or_, ast.BitXor: operator.xor,
+             ast.Mod: operator.mod, ast.Pow: np.power, ast.BitAnd: operator.and_, ast.BitOr: operator.or_, ast.BitXor: operator.xor,
              ast.LShift: operator.lshift, ast.RShift: operator.rshift, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
              ast.Eq: np.equal, ast.NotEq: np.not_equal}
 
@@ -73,6 +73,7 @@ class Oracle:
         self.env, self.uncertain = env, False
 
     def apply(self, fn, *args):
+        args = [np.asarray(a) if isinstance(a, np.complex128) else a for a in args]   # NumPy 1.24 takes it for Python's complex
         try:
             with np.errstate(all="ignore"):
                 return fn(*args)
@@ -102,6 +103,7 @@ class Oracle:
         da, db = np.asarray(a).dtype, np.asarray(b).dtype
         if isinstance(op, ast.Pow):
             self.uncertain |= da.kind in "fc" or db.kind in "fc"
+            self.uncertain |= "u8" in (da.str[1:], db.str[1:])    # with signed integers: float64
             if da.kind in "biu" and db.kind in "biu" and da.kind + db.kind != "uu" and (np.asarray(b) < 0).any():
                 raise Refused("negative power")
             if da.kind == "c" or db.kind == "c" or da.kind == "b":

@@ -147,7 +147,7 @@ def message(header, arrays=(), request_id=None, kind=1):
         header = json.dumps(header, separators=(",", ":")).encode()
     body = struct.pack("<4sHH16sII", b"SPKD", 1, kind, request_id or os.urandom(16), len(header), 0) + header
     for _, a in arrays:
-        body += bytes(-len(body) % 64) + np.ascontiguousarray(a).tobytes()
+        body += bytes(-len(body) % 64) + np.asarray(a).tobytes("A")
     return body
 
 

@@ -6,9 +6,9 @@
 #include "kernels/compiler/lex.h"
 #include "tests/fuzz/fuzz.h"
 
-static void walk(const struct ast *n, const struct source *s);
+static void walk(const struct ast *n, const struct source_text *s);
 
-static void walk_list(const struct ast_list *list, const struct source *s)
+static void walk_list(const struct ast_list *list, const struct source_text *s)
 {
 	for (uint32_t i = 0; i < list->count; i++) {
 		HOLDS(list->items[i]);
@@ -16,7 +16,7 @@ static void walk_list(const struct ast_list *list, const struct source *s)
 	}
 }
 
-static void walk(const struct ast *n, const struct source *s)
+static void walk(const struct ast *n, const struct source_text *s)
 {
 	if (!n)
 		return;
@@ -57,7 +57,7 @@ static void check_error(const struct error *e, enum status status)
 	}
 }
 
-static void check(const struct source *s, bool expression, const struct parse_limits *limits, size_t budget)
+static void check(const struct source_text *s, bool expression, const struct parse_limits *limits, size_t budget)
 {
 	struct arena arena;
 	struct module m;
@@ -80,8 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const struct parse_limits tight = { .bytes = 4096, .tokens = 300, .nodes = 200, .depth = 7, .chain = 9 };
 	char *text = exact_copy(data, n);
-	struct source s = { .text = text, .nbytes = n, .first_line = 1, .kernel = "kernel" };
-	struct source other = { .text = text, .nbytes = n, .first_line = 12, .file = "file.py" };
+	struct source_text s = { .text = text, .nbytes = n, .first_line = 1, .kernel = "kernel" };
+	struct source_text other = { .text = text, .nbytes = n, .first_line = 12, .file = "file.py" };
 	check(&s, false, &parse_limits_default, 64 << 20);
 	check(&other, true, &parse_limits_default, 64 << 20);
 	check(&other, false, &tight, 1 << 20);

@@ -75,7 +75,25 @@ def detect(x: float64[:, :], threshold=5.0, sign=-1) -> int:
     assert n >= 0, "no" 'text\\x41'
     return np.sum(x, axis=0) if n else None
 '''
+PROGRAMS = [
+    "def f(a, b=2.0):\n    s = 0\n    for i in prange(len(a)):\n        s += a[i] * b\n    return s",
+    "def f(a, b, c):\n    for i in prange(1, len(a)):\n        a[i] = 0.5 * a[i - 1] + b[i % 3]\n        if a[i] > c:\n            break\n    return a[::-1], a.sum()",
+    "def g(x, y):\n    if x > y:\n        return x, y\n    return y, x\n\ndef f(a, b):\n    u, v = g(a[0], b)\n    t = []\n    while u > v:\n        u -= 1\n"
+    "        t.append(u // 2)\n    return np.array(t), len(t)",
+    "def f(a, b):\n    t = np.zeros((3, 4))\n    for i, row in enumerate(t):\n        row[:] = a[0] ** 2 + i\n        t[i, 1:] = t[i, :-1] * 2\n    def h(k):\n        return k @ k\n"
+    "    return np.sum(t, axis=0), t.T[1:3, None], h(t[0]), np.sort(t[1])[-1], np.median(t[2])",
+    "def f(a):\n    m = a[0]\n    k = -1\n    for i, v in zip(range(9, -1, -2), a):\n        if v < m or not np.isnan(v):\n            m, k = v, i\n        assert k != 7, 'x'\n"
+    "    return int(m) if k else np.int16(a.max()) << 3",
+]
+EXPRESSIONS = ["3*a**2 + 2*a + 1", "where(a > b, sin(a) / b, a // 3 % b)", "sum(a * conj(b), axis=0) - mean(c)", "a[1:, ::2] & ~b | 7 ^ c", "arctan2(a, sqrt(abs(b))) + exp(-c)",
+               "var(a, axis=(0, 1), keepdims=True, ddof=1)", "min(a) < max(b)", "(a == b) | (a != 0x1F)", "minimum(a, 1e300) << 2", "a.real.T + b.imag + 2j"]
 REFUSED = ["f'{x}'", "[i for i in x]", "lambda: x", "a is None", "a := 1", "f(*a)", "{1: 2}", "yield x", "def f(*, a): pass", "a && b", "x\t= \\\n\u03bb"]
 save("parse", "kernel", KERNEL.encode())
 for number, line in enumerate(KERNEL.splitlines() + REFUSED):
     save("parse", f"line-{number}", line.strip().encode())
+for number, text in enumerate(PROGRAMS + [KERNEL.replace("detect", "f")]):
+    for kind, types in enumerate([b"\3\x19\x19\x0b", b"\2\x19\x0b", b"\1\x19", b"\2\x15\x07", b"\1\x27"]):
+        save("program", f"kernel-{number}-{kind}", b"\2" + types + text.encode())
+for number, text in enumerate(EXPRESSIONS):
+    save("program", f"expression-{number}", b"\1\3\x19\x19\x0b" + text.encode())
+    save("program", f"expression-{number}-wide", b"\1\3\x27\x15\x29" + text.encode())

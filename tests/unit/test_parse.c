@@ -192,7 +192,7 @@ static char *parsed(const char *text, size_t nbytes, bool expression, const stru
 	size_t n;
 	FILE *out = open_memstream(&result, &n);
 	memcpy(exact, text, nbytes);
-	struct source s = { .text = exact, .nbytes = nbytes, .kernel = expression ? NULL : "k", .first_line = 1 };
+	struct source_text s = { .text = exact, .nbytes = nbytes, .kernel = expression ? NULL : "k", .first_line = 1 };
 	arena_init(&arena, 256 << 20);
 	enum status status = expression ? parse_expression(&arena, &s, limits, &m, &e) : parse_kernel(&arena, &s, limits, &m, &e);
 	if (status)
@@ -455,7 +455,7 @@ static void budgets(void)
 	free(got);
 	/* Every budget of memory ends in a tree or in a clean refusal. */
 	const char *text = "def f(x, y=1):\n for i in range(3): x[i, 1:2] += g(i, k='a\\n' 'b') < 1.5 < y or not x\n";
-	struct source s = { .text = text, .nbytes = strlen(text), .first_line = 1, .kernel = "f" };
+	struct source_text s = { .text = text, .nbytes = strlen(text), .first_line = 1, .kernel = "f" };
 	bool fitted = false;
 	for (size_t budget = 0; budget < 16384; budget += 16) {
 		struct arena a;
@@ -490,7 +490,7 @@ static void arenas(void)
 	CU_ASSERT(!a.used && !a.failed && a.budget == 100000);
 }
 
-static const char *shown(const struct source *s, struct place at, struct error *e)
+static const char *shown(const struct source_text *s, struct place at, struct error *e)
 {
 	CU_ASSERT_EQUAL(source_error(s, at, STATUS_INVALID, e, "hint", "there is no name '%s'", "y"), STATUS_INVALID);
 	CU_ASSERT(memchr(e->message, 0, sizeof e->message) != NULL);
@@ -501,7 +501,7 @@ static void messages(void)
 {
 	struct error e;
 	const char *text = "def count(x):\n    \xce\xbb\t=\x01 y";
-	struct source s = { .text = text, .nbytes = strlen(text), .kernel = "count", .first_line = 1 };
+	struct source_text s = { .text = text, .nbytes = strlen(text), .kernel = "count", .first_line = 1 };
 	struct place at = { 2, 10 };
 	CU_ASSERT_STRING_EQUAL(shown(&s, at, &e), "count: line 2, column 10: there is no name 'y'\n    \xce\xbb =? y\n         ^");
 	CU_ASSERT(strcmp(e.field, "source") == 0 && strcmp(e.hint, "hint") == 0);
@@ -511,7 +511,7 @@ static void messages(void)
 	CU_ASSERT_STRING_EQUAL(shown(&s, (struct place){ 0, 0 }, &e), "count (file.py): there is no name 'y'");
 	/* A long line is cut around the column, and never inside a character. */
 	char *line = repeated("", "\xe2\x82\xac", 500, "");
-	struct source wide = { .text = line, .nbytes = strlen(line), .first_line = 1 };
+	struct source_text wide = { .text = line, .nbytes = strlen(line), .first_line = 1 };
 	for (uint32_t column = 1; column <= 501; column++) {
 		const char *message = shown(&wide, (struct place){ 1, column }, &e), *second = strchr(message, '\n');
 		const char *third = second ? strchr(second + 1, '\n') : NULL;
@@ -521,7 +521,7 @@ static void messages(void)
 	free(line);
 }
 
-static const struct ast *tree(struct arena *a, const struct source *s)
+static const struct ast *tree(struct arena *a, const struct source_text *s)
 {
 	struct module m;
 	struct error e;
@@ -538,7 +538,7 @@ static void places(void)
 {
 	struct arena a;
 	const char *text = " \xce\xbb + f(x,\n  k=[1], y=z[2]) < 3";
-	struct source s = { .text = text, .nbytes = strlen(text), .first_line = 7 };
+	struct source_text s = { .text = text, .nbytes = strlen(text), .first_line = 7 };
 	arena_init(&a, 1 << 20);
 	const struct ast *compare = tree(&a, &s), *sum = compare->list.items[0], *call = sum->b;
 	CU_ASSERT(stands(compare, 1, 2) && stands(sum, 1, 4) && stands(sum->a, 1, 2) && stands(call, 1, 6));

@@ -47,6 +47,10 @@ static enum step note(struct request *r, const struct executor *ex)
 		test.turns[at] = name;
 	while (name == 'h' && atomic_load(&test.hold))
 		nanosleep(&(struct timespec){ 0, 100000 }, NULL);
+	if (name == 'x' && left == 0)
+		atomic_store(&test.hold, false);
+	while (name == 'p' && !atomic_exchange(&r->attention, false) && atomic_load(&test.hold))
+		nanosleep(&(struct timespec){ 0, 100000 }, NULL);
 	for (uint64_t end = clock_ns() + 200000; name != 'h' && clock_ns() < end;)
 		;
 	return left > 0 ? STEP_COMPUTE : STEP_DONE;
@@ -156,6 +160,35 @@ static void withdraw(void)
 	CU_ASSERT_STRING_EQUAL(test.turns, "hx");
 }
 
+/* Two that run until they are asked to pause share the lane with a third, each time it has to wait. */
+static void attention(void)
+{
+	begin(1, 3);
+	atomic_store(&test.hold, true);
+	scheduler_submit(test.scheduler, make('p', 50, 1, CLASS_INTERACTIVE));
+	wait_for_turn(1);
+	scheduler_submit(test.scheduler, make('p', 50, 2, CLASS_INTERACTIVE));
+	scheduler_submit(test.scheduler, make('x', 4, 3, CLASS_INTERACTIVE));
+	finish();
+	CU_ASSERT_EQUAL(strlen(test.turns), 104);
+	CU_ASSERT(strrchr(test.turns, 'x') - test.turns < 100);
+}
+
+/* A less urgent one does not ask: the first ends at the word of a more urgent one alone. */
+static void attention_by_class(void)
+{
+	begin(1, 3);
+	atomic_store(&test.hold, true);
+	struct request *running = make('p', 1, 1, CLASS_INTERACTIVE);
+	scheduler_submit(test.scheduler, running);
+	wait_for_turn(1);
+	scheduler_submit(test.scheduler, make('b', 1, 2, CLASS_BATCH));
+	CU_ASSERT(!atomic_load(&running->attention));
+	scheduler_submit(test.scheduler, make('l', 1, 3, CLASS_LIVE));
+	finish();
+	CU_ASSERT_STRING_EQUAL(test.turns, "plb");
+}
+
 static void many_lanes(void)
 {
 	begin(4, 300);
@@ -169,6 +202,7 @@ CU_ErrorCode test_scheduler_register(void)
 {
 	CU_pSuite s = CU_add_suite("scheduler", NULL, NULL);
 	if (!s || !CU_add_test(s, "classes", classes) || !CU_add_test(s, "fairness", fairness) || !CU_add_test(s, "withdraw", withdraw) ||
+	    !CU_add_test(s, "attention", attention) || !CU_add_test(s, "attention by class", attention_by_class) ||
 	    !CU_add_test(s, "many lanes", many_lanes))
 		return CU_get_error();
 	return CUE_SUCCESS;

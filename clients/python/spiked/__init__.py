@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Client of the spiked daemon: spike detection and reductions of neural recordings.
+"""Client of the spiked daemon: spike detection and reductions of neural recordings, array expressions, compiled loops.
 
 >>> import spiked
 >>> with spiked.launch() as sp:                      # or spiked.connect() for the daemon that runs already
 ...     rec = sp.open("session.nwb")
 ...     peaks = rec.detect_peaks(preprocess=[spiked.bandpass(300, 6000), spiked.common_reference("median")])
+
+In place of NumExpr and of Numba:
+
+>>> import spiked as ne
+>>> y = ne.evaluate("3*x**2 + 2*x + 1")
+>>> from spiked import njit, prange
 """
 
 from .client import Client, connect, launch
 from .daemon import Daemon
 from .errors import (
+    AssertionFailed,
     Busy,
     Cancelled,
     ConnectionLost,
@@ -17,27 +24,41 @@ from .errors import (
     DaemonStartError,
     DeadlineExceeded,
     Denied,
+    DivisionByZero,
     FileError,
     InternalError,
     Invalid,
+    InvalidSyntax,
     NoDaemon,
     NotFound,
+    OutOfBounds,
     OutOfMemory,
     ProtocolError,
     SpikedError,
     TooLarge,
+    TypingError,
     Unavailable,
+    UnknownName,
     Unreachable,
     Unsupported,
+    VariableUnset,
 )
+from .expressions import NumExpr, disassemble, evaluate, re_evaluate, validate
+from .kernels import jit, njit, prange
 from .recording import Recording, Segment
+from .session import use
+from .shared import asarray, empty, zeros
 from .stages import bandpass, common_reference, highpass
+from .threads import detect_number_of_cores, get_num_threads, print_versions, set_num_threads
 from .wire import PEAK_DTYPE
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Busy", "Cancelled", "Client", "ConnectionLost", "Corrupt", "Daemon", "DaemonStartError", "DeadlineExceeded", "Denied", "FileError",
-    "InternalError", "Invalid", "NoDaemon", "NotFound", "OutOfMemory", "PEAK_DTYPE", "ProtocolError", "Recording", "Segment", "SpikedError",
-    "TooLarge", "Unavailable", "Unreachable", "Unsupported", "bandpass", "common_reference", "connect", "highpass", "launch",
+    "AssertionFailed", "Busy", "Cancelled", "Client", "ConnectionLost", "Corrupt", "Daemon", "DaemonStartError", "DeadlineExceeded", "Denied",
+    "DivisionByZero", "FileError", "InternalError", "Invalid", "InvalidSyntax", "NoDaemon", "NotFound", "NumExpr", "OutOfBounds", "OutOfMemory",
+    "PEAK_DTYPE", "ProtocolError", "Recording", "Segment", "SpikedError", "TooLarge", "TypingError", "Unavailable", "UnknownName", "Unreachable",
+    "Unsupported", "VariableUnset", "asarray", "bandpass", "common_reference", "connect", "detect_number_of_cores", "disassemble", "empty",
+    "evaluate", "get_num_threads", "highpass", "jit", "launch", "njit", "prange", "print_versions", "re_evaluate", "set_num_threads", "use",
+    "validate", "zeros",
 ]

@@ -7,13 +7,14 @@ import os
 import threading
 import time
 import warnings
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+import weakref
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from . import memory, wire
 from .daemon import Daemon, find_url
-from .errors import Busy, ConnectionLost, NoDaemon, SpikedError, TooLarge, Unavailable, Unreachable, from_reply
+from .errors import Busy, ConnectionLost, NoDaemon, SpikedError, TooLarge, Unreachable, from_reply
 from .params import detection_params, locations_array, noise_array, reduction_params
 from .stages import Stage
 
@@ -59,11 +60,12 @@ class Client:
         self._token = token
         self._lock = threading.Lock()
         self._idle: List[wire.Connection] = []
-        self._pid = os.getpid()
         self._memory = False
         self._closed = False
         self._limits: Dict[str, int] = {}
+        self._daemon_pid = 0
         self._hello()
+        _clients.add(self)
 
     def _hello(self) -> None:
         connection = self._take()
@@ -74,8 +76,21 @@ class Client:
         self.pid: int = result["pid"]
         self.version: str = result["version"]
         self._memory = bool(result["memory"]) and daemon_pid > 0
+        self._daemon_pid = daemon_pid
         if self._memory:
             memory.allow(daemon_pid)
+
+    def _after_fork(self) -> None:
+        """In the child: the sockets belong to the parent, its threads are gone, and the permission to read our memory is not inherited."""
+        self._lock = threading.Lock()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+        if self._memory:
+            memory.allow(self._daemon_pid)
+        if self.daemon is not None:
+            self.daemon.close()
+            self.daemon = None
 
     # --- connections ---
 
@@ -83,9 +98,6 @@ class Client:
         with self._lock:
             if self._closed:
                 raise NoDaemon("this client is closed")
-            if self._pid != os.getpid():
-                # After a fork the sockets belong to the parent, and the daemon would read the parent's memory.
-                self._pid, self._idle = os.getpid(), []
             if self._idle:
                 return self._idle.pop()
         try:
@@ -97,7 +109,7 @@ class Client:
 
     def _give(self, connection: wire.Connection) -> None:
         with self._lock:
-            if not self._closed and self._pid == os.getpid():
+            if not self._closed:
                 self._idle.append(connection)
                 return
         connection.close()
@@ -109,7 +121,7 @@ class Client:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
-        if self.daemon is not None and self._pid == os.getpid():
+        if self.daemon is not None:
             self.daemon.close()
 
     def __enter__(self) -> "Client":
@@ -162,8 +174,9 @@ class Client:
         if self._token and not self.url.startswith("ipc://"):
             header["token"] = self._token
 
-    def _request(self, op: str, params: Mapping[str, Any], arrays: Mapping[str, np.ndarray], options: Mapping[str, Any], by_memory: bool) -> Reply:
-        request_id = os.urandom(16)
+    def _request(self, op: str, params: Mapping[str, Any], arrays: Mapping[str, np.ndarray], options: Mapping[str, Any], by_memory: bool
+                 ) -> Tuple[bytes, List[Any]]:
+        """Header and inline arrays."""
         header: Dict[str, Any] = {"op": op, **options}
         if params:
             header["params"] = dict(params)
@@ -178,34 +191,46 @@ class Client:
             header["arrays"] = descriptors
         if any(d.get("via") == "memory" for d in descriptors):
             header["memory"] = memory.header()
-        limit = self._limits.get("message_bytes")
-        nbytes = sum(a.nbytes for a in inline)
-        if limit and nbytes > limit:
-            raise TooLarge(f"{nbytes} bytes of arrays do not fit in one message of at most {limit} bytes",
-                           "connect over the unix socket as the daemon's user, or raise limits.message_bytes")
-        return self._exchange(request_id, wire.encode(request_id, header, inline), arrays)
+        return wire.json_text(header), inline
+
+    def _options(self, timeout: Optional[float] = None) -> Dict[str, Any]:
+        timeout = self.timeout if timeout is None else timeout
+        return {} if timeout is None else {"deadline_ms": max(1, int(timeout * 1000))}
+
+    def _submit(self, make: Callable[[bool], Tuple[bytes, List[Any]]], keep: Any,
+                to_error: Callable[[Dict[str, Any]], SpikedError] = from_reply) -> Reply:
+        """Sends what `make(by_memory)` makes, a header and the inline arrays, until it is answered with OK or an error that stays.
+
+        keep: what must live until the daemon has let go of it.
+        """
+        for attempt in range(_BUSY_TRIES):
+            text, inline = make(self._memory)
+            limit = self._limits.get("message_bytes")
+            nbytes = sum(len(a) if isinstance(a, bytes) else a.nbytes for a in inline)
+            if limit and nbytes > limit:
+                raise TooLarge(f"{nbytes} bytes of arrays do not fit in one message of at most {limit} bytes",
+                               "connect over the unix socket as the daemon's user, or raise limits.message_bytes")
+            request_id = os.urandom(16)
+            header, out = self._exchange(request_id, wire.encode_text(request_id, text, inline), keep)
+            if header["status"] == "OK":
+                return header, out
+            error = to_error(header)
+            if isinstance(error, Unreachable) and self._memory:
+                # A container or a hardened kernel: from now on through the socket, which always works.
+                self._memory = False
+            elif isinstance(error, Busy) and attempt + 1 < _BUSY_TRIES:
+                time.sleep(error.details.get("retry_after_ms", 100) / 1000.0 * (attempt + 1))
+            else:
+                break
+        raise error
 
     def _call(self, op: str, params: Optional[Mapping[str, Any]] = None, arrays: Optional[Mapping[str, Any]] = None,
               timeout: Optional[float] = None, job_class: Optional[str] = None) -> Reply:
         sendable = {name: _as_sendable(name, a) for name, a in (arrays or {}).items()}
-        options: Dict[str, Any] = {}
-        timeout = self.timeout if timeout is None else timeout
-        if timeout is not None:
-            options["deadline_ms"] = max(1, int(timeout * 1000))
+        options = self._options(timeout)
         if job_class is not None:
             options["class"] = job_class
-        for attempt in range(_BUSY_TRIES):
-            header, out = self._request(op, params or {}, sendable, options, self._memory)
-            error = None if header["status"] == "OK" else from_reply(header)
-            if isinstance(error, Unreachable) and self._memory:
-                # A container or a hardened kernel: from now on through the socket, which always works.
-                self._memory = False
-            elif isinstance(error, (Busy, Unavailable)) and attempt + 1 < _BUSY_TRIES and not isinstance(error, Unavailable):
-                time.sleep(error.details.get("retry_after_ms", 100) / 1000.0 * (attempt + 1))
-            else:
-                break
-        if error is not None:
-            raise error
+        header, out = self._submit(lambda by_memory: self._request(op, params or {}, sendable, options, by_memory), sendable)
         for text in header.get("warnings", ()):
             warnings.warn(text, stacklevel=3)
         return header, out
@@ -229,6 +254,16 @@ class Client:
     def cancel(self, request_id: str) -> bool:
         """Cancels a request by its id (32 hex digits); True if it was in flight. Returns when the daemon has let go of it."""
         return bool(self._call("cancel", {"id": request_id})[0]["result"]["found"])
+
+    def kernels(self, forget: Optional[str] = None) -> Dict[str, Any]:
+        """The programs that the daemon has compiled: ``kernels`` (list) and ``cache`` (counts); protocol/SPEC.md, 4.12.
+
+        Parameters
+        ----------
+        forget : str, optional
+            Name or id of one to drop first.
+        """
+        return self._call("kernels", {} if forget is None else {"forget": forget})[0]["result"]
 
     # --- recordings and arrays ---
 
@@ -317,6 +352,15 @@ class Client:
         if a.ndim == 1:
             out = {k: v if k == "cumsum" else v[0] for k, v in out.items()}
         return out[operations] if isinstance(operations, str) else out
+
+
+def _after_fork() -> None:
+    for client in list(_clients):
+        client._after_fork()
+
+
+_clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def connect(url: Optional[str] = None, token: Optional[str] = None, timeout: Optional[float] = None) -> Client:

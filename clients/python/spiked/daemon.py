@@ -80,6 +80,7 @@ class Daemon:
         self._dir = Path(tempfile.mkdtemp(prefix="spiked-"))
         self.log = self._dir / "log"
         self._process: Optional[subprocess.Popen] = None
+        self._owner = os.getpid()
         try:
             self._start(config, dict(options or {}), binary or find_binary(), timeout)
         except BaseException:
@@ -128,15 +129,18 @@ class Daemon:
             return ""
 
     def close(self) -> None:
-        """Stops it and removes its directory. May be called twice."""
+        """Stops it and removes its directory. May be called twice; in a process that was forked off it only lets go."""
         atexit.unregister(self.close)
         process, self._process = self._process, None
         if process is not None:
             if process.stdin:
                 process.stdin.close()
+            if self._owner != os.getpid():
+                return
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        shutil.rmtree(self._dir, ignore_errors=True)
+        if self._owner == os.getpid():
+            shutil.rmtree(self._dir, ignore_errors=True)

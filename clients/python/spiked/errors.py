@@ -24,7 +24,8 @@ class SpikedError(Exception):
     status = "INTERNAL"
 
     def __init__(self, message: str, hint: str = "", field: str = "", details: Optional[Dict[str, Any]] = None):
-        super().__init__(f"{message} ({hint})" if hint else message)
+        shown = f"{message}\nhint: {hint}" if "\n" in message else f"{message} ({hint})"
+        super().__init__(shown if hint else message)
         self.message = message
         self.hint = hint
         self.field = field
@@ -109,6 +110,50 @@ class DaemonStartError(SpikedError):
     status = "START"
 
 
+class OutOfBounds(SpikedError, IndexError):
+    """A kernel's index outside an array."""
+
+    status = "INVALID"
+
+
+class DivisionByZero(SpikedError, ZeroDivisionError):
+    """A kernel's integer division or modulo by zero."""
+
+    status = "INVALID"
+
+
+class AssertionFailed(SpikedError, AssertionError):
+    """An assert statement of a kernel."""
+
+    status = "INVALID"
+
+
+class VariableUnset(SpikedError, UnboundLocalError):
+    """A kernel's variable that has no value yet."""
+
+    status = "INVALID"
+
+
+class TypingError(SpikedError, TypeError):
+    """A program that does not go together with these types."""
+
+    status = "INVALID"
+
+
+class InvalidSyntax(SpikedError, SyntaxError):
+    """A text that is not of the language."""
+
+    status = "INVALID"
+
+
+class UnknownName(SpikedError, KeyError):
+    """A name of an expression that the caller does not have."""
+
+    status = "INVALID"
+
+    __str__ = Exception.__str__
+
+
 _BY_STATUS: Dict[str, Type[SpikedError]] = {
     c.status: c
     for c in (Invalid, NotFound, Denied, Unsupported, TooLarge, Busy, DeadlineExceeded, Cancelled, Unavailable, Corrupt, FileError, OutOfMemory,
@@ -116,8 +161,36 @@ _BY_STATUS: Dict[str, Type[SpikedError]] = {
 }
 
 
-def from_reply(header: Dict[str, Any]) -> SpikedError:
-    """The exception of a reply header whose status is not OK."""
+# How a call of a program fails: a part of the message (kernels/compiler/runtime.h), and its class. The rest of them are values: ValueError.
+_RUN_TIME: Dict[str, Type[SpikedError]] = {
+    "is out of bounds for an axis": OutOfBounds,
+    "division or modulo by zero": DivisionByZero,
+    "the assertion is false": AssertionFailed,
+    "a variable is used that has no value yet": VariableUnset,
+    "the arrays of this call need more than": OutOfMemory,
+    "to a negative power": Invalid,
+    "NaN, infinite or too large cannot become": Invalid,
+    "shapes do not match": Invalid,
+    "cannot have the length": Invalid,
+    "no value for an empty array": Invalid,
+    "step of range must not be zero": Invalid,
+    "outside what the function accepts": Invalid,
+}
+
+
+def of_program(header: Dict[str, Any]) -> SpikedError:
+    """As `from_reply`, for compile, call and evaluate: what is wrong with the text or its types is a TypeError, and calls fail as in Python."""
     error = header.get("error") or {}
-    kind = _BY_STATUS.get(header.get("status", ""), InternalError)
+    message = error.get("message", "").split("\n")[0]
+    for part, kind in _RUN_TIME.items():
+        if part in message:
+            return from_reply(header, kind)
+    wrong_text = header.get("status") == "INVALID" and error.get("field") in ("source", "expression")
+    return from_reply(header, TypingError if wrong_text else None)
+
+
+def from_reply(header: Dict[str, Any], kind: Optional[Type[SpikedError]] = None) -> SpikedError:
+    """The exception of a reply header whose status is not OK; of this class, or of the status's."""
+    error = header.get("error") or {}
+    kind = kind or _BY_STATUS.get(header.get("status", ""), InternalError)
     return kind(error.get("message", header.get("status", "?")), error.get("hint", ""), error.get("field", ""), error)

@@ -7,7 +7,7 @@ import json
 import math
 import socket
 import struct
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -19,7 +19,11 @@ _MAGIC = b"SPKD"
 _VERSION = 1
 _REQUEST, _REPLY = 1, 2
 _PREFIX = struct.Struct("<4sHH16sII")
+_SIZE = struct.Struct(">Q")
+_JSON = json.JSONDecoder()
 _ALIGN = 64
+_JOIN_BYTES = 64 << 10
+_BUFFER_BYTES = 64 << 10
 _HELLO_REQ = bytes.fromhex("0053500000300000")
 _HELLO_REP = bytes.fromhex("0053500000310000")
 _DTYPES = {"|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8", "<c8", "<c16"}
@@ -51,18 +55,33 @@ def describe(name: str, array: np.ndarray, address: Optional[int] = None) -> Dic
 
 def encode(request_id: bytes, header: Dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> List[memoryview]:
     """The body of a request as a list of buffers; `arrays` are the inline ones, in the order of their descriptors."""
-    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+    return encode_text(request_id, json_text(header), arrays)
+
+
+def json_text(header: Dict[str, Any]) -> bytes:
+    return json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+
+
+def encode_text(request_id: bytes, text: bytes, arrays: Sequence[Union[np.ndarray, bytes]] = ()) -> List[memoryview]:
+    """As `encode`, for a header that is JSON already. `arrays` may be the bytes of them."""
     parts = [memoryview(_PREFIX.pack(_MAGIC, _VERSION, _REQUEST, request_id, len(text), 0) + text)]
     end = len(parts[0])
     for a in arrays:
         if padding(end):
             parts.append(memoryview(bytes(padding(end))))
         end += padding(end)
-        if a.nbytes:
-            flat = a if a.flags.c_contiguous else a.T
-            parts.append(memoryview(flat.reshape(-1).view(np.uint8)))
-        end += a.nbytes
+        nbytes = len(a) if isinstance(a, bytes) else a.nbytes
+        if nbytes:
+            parts.append(memoryview(a if isinstance(a, bytes) else _flat(a)))
+        end += nbytes
+    if len(parts) > 1 and end < _JOIN_BYTES:
+        return [memoryview(b"".join(parts))]
     return parts
+
+
+def _flat(a: np.ndarray) -> np.ndarray:
+    """The bytes of a contiguous array in the order of memory."""
+    return (a if a.flags.c_contiguous else a.T).reshape(-1).view(np.uint8)
 
 
 def _array(d: Dict[str, Any], body: memoryview, offset: int) -> np.ndarray:
@@ -81,7 +100,7 @@ def decode(body: memoryview) -> Tuple[bytes, Dict[str, Any], Dict[str, np.ndarra
     magic, version, kind, request_id, nheader, flags = _PREFIX.unpack_from(body)
     if magic != _MAGIC or version != _VERSION or kind != _REPLY or flags or _PREFIX.size + nheader > len(body):
         raise ProtocolError("the reply is not a message of this protocol", "use a client and a daemon of the same release")
-    header = json.loads(bytes(body[_PREFIX.size : _PREFIX.size + nheader]))
+    header = _JSON.raw_decode(str(body[_PREFIX.size : _PREFIX.size + nheader], "utf-8"))[0]
     end = _PREFIX.size + nheader
     arrays: Dict[str, np.ndarray] = {}
     for d in header.get("arrays", ()):
@@ -112,6 +131,8 @@ class Connection:
         else:
             raise ValueError(f"{url}: expected ipc:///path or tcp://host:port")
         self._tag = 0
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self._have = 0
         try:
             self.sock.settimeout(timeout)
             self.sock.connect(target)
@@ -156,23 +177,47 @@ class Connection:
         self._tag = (self._tag + 1) & 0x7FFFFFFF
         tag = struct.pack(">I", 0x80000000 | self._tag)
         size = 4 + sum(len(p) for p in parts)
-        head = (b"\x01" if self.is_ipc else b"") + struct.pack(">Q", size) + tag
+        head = (b"\x01" if self.is_ipc else b"") + _SIZE.pack(size) + tag
         try:
             self._send([memoryview(head), *parts])
             while True:
-                body = self._receive_frame()
-                if bytes(body[:4]) == tag:
-                    return body[4:]
+                frame = self._receive_frame()
+                if frame[:4] == tag:
+                    return frame[4:]
         except OSError as e:
             if isinstance(e, ConnectionLost):
                 raise
             raise ConnectionLost(f"the connection to the daemon broke: {e}") from e
 
+    def _fill(self, n: int) -> None:
+        """At least n bytes in the buffer; what comes along is kept. A small reply is one system call."""
+        while self._have < n:
+            got = self.sock.recv_into(self._buffer[self._have :])
+            if got == 0:
+                raise ConnectionLost("the daemon closed the connection", "see the daemon's log; messages that are not understood are dropped")
+            self._have += got
+
     def _receive_frame(self) -> memoryview:
-        head = self._receive(9 if self.is_ipc else 8)
-        if self.is_ipc and head[0] != 1:
+        """The next frame: tag and body. Its memory is its own; the body is aligned for any dtype."""
+        nhead = 9 if self.is_ipc else 8
+        self._fill(nhead)
+        if self.is_ipc and self._buffer[0] != 1:
             raise ProtocolError("the daemon sent a wrong frame type")
-        size = struct.unpack(">Q", head[-8:])[0]
+        size = _SIZE.unpack_from(self._buffer, nhead - 8)[0]
         if size < 4 or size > 1 << 40:
             raise ProtocolError(f"the daemon sent a message of {size} bytes")
-        return self._receive(size)
+        frame = memoryview(np.empty(size + 12, np.uint8)).cast("B")[12:]
+        if nhead + size <= _BUFFER_BYTES:
+            self._fill(nhead + size)
+        done = min(self._have - nhead, size)
+        frame[:done] = self._buffer[nhead : nhead + done]
+        rest = self._have - nhead - done
+        if rest:
+            self._buffer[:rest] = bytes(self._buffer[nhead + done : self._have])
+        self._have = rest
+        while done < size:
+            got = self.sock.recv_into(frame[done:])
+            if got == 0:
+                raise ConnectionLost("the daemon closed the connection in the middle of a reply")
+            done += got
+        return frame
