@@ -94,7 +94,7 @@ demo: deps-demo ## generate a recording with known spikes, detect, score, draw a
 	$(Q)$(PYTHON) clients/python/examples/demo.py --build $(BUILD)
 test: deps-test ## all short tests: kernels, units, sanitizers, end to end, clients
 	$(Q)$(MAKE) --no-print-directory all $(BUILD)/check $(BUILD)/unit
-	$(Q)$(MAKE) --no-print-directory check-kernels check-unit check-layers
+	$(Q)$(MAKE) --no-print-directory check-kernels check-unit check-layers check-compiler
 	$(Q)$(MAKE) --no-print-directory asan
 	$(Q)$(MAKE) --no-print-directory check-clients
 check-kernels: $(BUILD)/check ## kernel tests; CHECK='--seed 7 name*' chooses
@@ -103,6 +103,12 @@ check-unit: all $(BUILD)/unit ## unit tests
 	$(BUILD)/unit
 check-layers: ## who includes whom
 	$(Q)$(PYTHON) tests/layers.py
+check-compiler: $(BUILD)/harness.so ## the compiler without a daemon: machine code = interpreter = NumPy; CASES=400 SEED=1
+	SPIKED_BUILD=$(abspath $(BUILD)) SPIKED_CASES=$(or $(CASES),400) SPIKED_SEED=$(or $(SEED),1) PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTHON) -m pytest -q -p no:cacheprovider tests/compiler $(PYTEST)
+test-long: deps-test ## many more random programs (100,000 of each kind; an hour), then make test
+	$(Q)$(MAKE) --no-print-directory check-compiler CASES=$(or $(CASES),100000)
+	$(Q)$(MAKE) --no-print-directory test
 check-clients: all ## end-to-end tests with the Python, C, shell and Octave clients
 	SPIKED_BUILD=$(abspath $(BUILD)) SPIKED_BINARY=$(abspath $(BUILD))/spiked PYTHONPATH=clients/python PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e $(PYTEST)
@@ -111,9 +117,12 @@ asan: ## kernel and unit tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN="$(san_flags)" all $(BUILD)/asan/check $(BUILD)/asan/unit
 	$(BUILD)/asan/check
 	$(BUILD)/asan/unit
-bench: deps-test ## side by side with SciPy, NumPy and h5py, as ratios
+bench: deps-bench ## side by side with SciPy, NumPy, h5py, NumExpr and Numba, as ratios
 	$(Q)$(MAKE) --no-print-directory all $(BUILD)/check $(BUILD)/bench_roundtrip
 	$(Q)SPIKED_BUILD=$(abspath $(BUILD)) PYTHONPATH=clients/python $(PYTHON) tests/bench/bench.py $(BENCH)
+	$(Q)$(MAKE) --no-print-directory bench-compiler
+bench-compiler: deps-bench all ## the part against NumExpr and Numba
+	$(Q)SPIKED_BUILD=$(abspath $(BUILD)) PYTHONPATH=clients/python $(PYTHON) tests/bench/bench_compiler.py $(BENCH)
 interop: deps-test all ## read results with pynwb and SpikeInterface, in a virtual environment (needs PyPI)
 	$(Q)SPIKED_BUILD=$(abspath $(BUILD)) tests/interop/run $(BUILD)
 $(BUILD)/bench_roundtrip: $(BUILD)/tests/bench/roundtrip.o $(BUILD)/libspiked.a
@@ -133,7 +142,7 @@ install: all ## install below PREFIX (DESTDIR for packaging)
 	cp -r clients/python clients/matlab $(DESTDIR)$(PREFIX)/share/spiked
 format: ## clang-format what has changed
 	git diff --name-only HEAD -- '*.c' '*.h' | xargs -r clang-format -i
-.PHONY: demo test check-kernels check-unit check-layers check-clients asan bench interop install format
+.PHONY: demo test test-long check-kernels check-unit check-layers check-compiler check-clients asan bench bench-compiler interop install format
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-14s %s\n",$$1,$$2}' $(MAKEFILE_LIST)

@@ -9,7 +9,7 @@
 #include "daemon/registry.h"
 #include "kernels/compiler/program.h"
 
-enum { ARGUMENTS_MAX = 128 };
+enum { ARGUMENTS_MAX = 255 };
 
 struct program_spec {
 	const char *id;              /* a program that is compiled already; then the rest is empty */

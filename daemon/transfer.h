@@ -7,7 +7,7 @@
 
 #include "daemon/client_memory.h"
 
-enum { TRANSFER_MAX = 192 };
+enum { TRANSFER_MAX = 256 }; /* as many as a message has arrays */
 
 struct transfer {
 	struct stretch {

@@ -6,6 +6,7 @@
 #include "daemon/operations/operations.h"
 #include "daemon/params.h"
 #include "daemon/programs.h"
+#include "daemon/shared_memory.h"
 #include "kernels/isa.h"
 
 #include <unistd.h>
@@ -74,10 +75,12 @@ enum step stats_begin(struct request *r)
 	for (size_t i = 0; i < noperations; i++)
 		json_object_set_new(table, operations[i].name, stats_json(&d->stats[i]));
 	struct scheduler_load load = scheduler_load(d->scheduler);
-	r->result = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o}", "operations", table, "clients", (json_int_t)d->nconns, "queued",
+	struct shared_memory_counts shared = shared_memory_counts(d->shared);
+	r->result = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:{s:I, s:I}}", "operations", table, "clients", (json_int_t)d->nconns, "queued",
 			      (json_int_t)load.waiting, "running", (json_int_t)load.running, "bytes_in_flight", (json_int_t)d->bytes_in_flight,
 			      "bytes_received", (json_int_t)d->bytes_received, "bytes_sent", (json_int_t)d->bytes_sent, "connections", "accepted",
-			      (json_int_t)d->accepted, "rejected", (json_int_t)d->rejected, "protocol_errors", (json_int_t)d->protocol_errors, "programs", kernels_cache_json(d));
+			      (json_int_t)d->accepted, "rejected", (json_int_t)d->rejected, "protocol_errors", (json_int_t)d->protocol_errors, "programs", kernels_cache_json(d),
+			      "shared", "files", (json_int_t)shared.files, "bytes", (json_int_t)shared.nbytes);
 	return STEP_DONE;
 }
 

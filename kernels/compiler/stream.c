@@ -161,8 +161,13 @@ static void walk_block(struct walk *w, const struct ir_block *b)
 		walk_stmt(w, b->items[i]);
 }
 
+/* Chunks of more arrays than a layout names (codegen_parallel.c) are not streamed. */
+enum { MOST_ARRAYS = 256 };
+
 void stream_uses(const struct ir_function *f, struct stream_use *uses)
 {
+	if (f->narrays > MOST_ARRAYS)
+		return;
 	struct walk w = { .f = f, .uses = uses, .counter = IR_NONE, .always = true };
 	for (uint32_t k = 0; k < f->nparams; k++) {
 		const struct ir_array *a = f->params[k].is_array ? &f->arrays[f->params[k].id] : NULL;

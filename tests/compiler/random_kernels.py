@@ -359,7 +359,7 @@ class Maker:
     def helper(self, number):
         name = f"g{number}"
         tests = self.pick(["u < v", "u % 2 == 0", "v > 3", "u == v"])
-        early = self.pick([f"    if {tests}:\n        return u - v\n", "    while u > v:\n        u -= v * v + 1\n", "    for i in range(3):\n        if u == i:\n            return v\n"])
+        early = self.pick([f"    if {tests}:\n        return u - v\n", "    u %= 40\n    while u > 3:\n        u -= abs(v) % 9 + 1\n", "    for i in range(3):\n        if u == i:\n            return v\n"])
         self.helpers.append(name)
         return f"def {name}(u, v=2):\n{early}    return {self.pick(['u * 3', 'u + v', 'max(u, v)', 'u ^ v'])}\n\n\n"
 

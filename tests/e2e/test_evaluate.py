@@ -38,7 +38,8 @@ def ulp(a, b):
 # --- the language ---
 
 EXACT = ["x + y", "x - y", "x * y", "x / y", "-x", "x * 2 + 3", "3 * x ** 2 + 2 * x + 1", "x // y", "x % y", "x > y", "x <= 0.5",
-         "(x > 0.2) & (y < 0.7)", "(x > 0.2) | ~(y < 0.7)", "where(x > y, x, -y)", "abs(-x)", "sqrt(x)", "floor(x * 9)", "ceil(x * 9)", "maximum(x, y)",
+         "(x > 0.2) & (y < 0.7)", "(x > 0.2) | ~(y < 0.7)",
+         "where(x > y, x, -y)", "abs(-x)", "sqrt(x)", "floor(x * 9)", "ceil(x * 9)", "maximum(x, y)",
          "minimum(x, y)", "x == x"]
 
 
@@ -290,6 +291,13 @@ def test_the_names_of_a_class_body():
 def test_lists_and_subclasses():
     x = [1, 2, 3]
     np.testing.assert_array_equal(ne.evaluate("x * 2"), [2, 4, 6])
+    x = np.array([1.0, 2.0]).view(np.recarray)
+    got = ne.evaluate("x * x")
+    assert type(got) is np.ndarray
+    np.testing.assert_array_equal(got, [1.0, 4.0])
+    x = np.ma.masked_array([1.0, 2.0], [True, False])
+    with pytest.raises(TypeError, match="masked"):
+        ne.evaluate("x * 2")
 
 
 # --- NumExpr's other functions ---

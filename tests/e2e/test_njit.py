@@ -151,6 +151,14 @@ def test_wrong_arguments(call, message):
         call(np.arange(3.0))
 
 
+@pytest.mark.parametrize("n", [SMALL, LARGE])
+def test_memory_maps(tmp_path, n):
+    x = np.memmap(tmp_path / "x", "f8", "w+", shape=(n,))
+    x[:] = 2.0
+    scale(x)
+    assert (x == 4.0).all() and (np.fromfile(tmp_path / "x") == 4.0).all()
+
+
 @njit
 def matrix(x, w):
     out = np.zeros(x.shape[0])

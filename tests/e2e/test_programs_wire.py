@@ -363,8 +363,8 @@ def test_wrong_arrays(peer):
     refused(peer.call("evaluate", params, [("a0", X), ("a2", X)]), "INVALID")
     peaks = np.zeros(3, [("sample_index", "<i8"), ("channel_index", "<i8"), ("amplitude", "<f8"), ("segment_index", "<i8")])
     refused(peer.call("evaluate", params, [("a0", peaks)]), "INVALID")
-    many = [(f"a{k}", np.float64(1)) for k in range(140)]
-    refused(peer.call("evaluate", {"expression": "1", "names": []}, many), "INVALID", "128")
+    many = [(f"a{k}", np.float64(1)) for k in range(256)]
+    refused(peer.call("evaluate", {"expression": "1", "names": []}, many), "INVALID", "255")
 
 
 def test_line_numbers(peer):

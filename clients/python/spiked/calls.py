@@ -15,6 +15,7 @@ import numpy as np
 from . import memory, wire
 from .client import Client, Reply
 from .errors import of_program
+from .shared import memory_file
 
 _TEMPLATES = 256  # kept for each program
 
@@ -94,7 +95,11 @@ def _numpy_scalar(name: str, value: Any) -> Tuple[Kind, bytes]:
 
 
 def array(name: str, value: np.ndarray) -> Tuple[Kind, np.ndarray]:
-    """Kind of an array, and the array, contiguous: itself, or a copy."""
+    """Kind of an array, and the array, contiguous: itself, or a copy. Of a subclass: its plain array, in the same memory."""
+    if type(value) is not np.ndarray:
+        if isinstance(value, np.ma.MaskedArray):
+            raise TypeError(f"{name} is a masked array, and the mask would be lost; use {name}.filled(...) or {name}.compressed()")
+        value = np.asarray(value)
     text = _NAMES.get(value.dtype)
     if text is None or not value.dtype.isnative:
         raise unsendable(name, value.dtype)
@@ -110,6 +115,13 @@ def array(name: str, value: np.ndarray) -> Tuple[Kind, np.ndarray]:
 
 def address(a: np.ndarray) -> int:
     return a.__array_interface__["data"][0]
+
+
+def place(a: np.ndarray) -> bytes:
+    """Where the daemon finds the array (SPEC.md 2.2): its address, and its memory file if it lies in one."""
+    at = address(a)
+    found = memory_file(at, a.nbytes)
+    return b'"%d"' % at if found is None else b'"%d","shared":{"fd":%d,"inode":%d,"at":%d}' % (at, *found)
 
 
 def overlapping(arrays: Sequence[Tuple[int, np.ndarray]]) -> Dict[int, int]:
@@ -158,11 +170,10 @@ class Call:
             pieces, inline, mapped = template
             text = pieces[0]
             if len(pieces) > 1:
-                where = [address(payload[k]) for k in mapped]  # type: ignore[arg-type]
+                where = [place(payload[k]) for k in mapped]  # type: ignore[arg-type]
                 if len(where) < len(pieces) - 1:
-                    where.append(address(out))  # type: ignore[arg-type]
-                text = b"".join([x for at, piece in zip(where, pieces[1:]) for x in (b"%d" % at, piece)])
-                text = pieces[0] + text
+                    where.append(place(out))  # type: ignore[arg-type]
+                text = pieces[0] + b"".join([x for at, piece in zip(where, pieces[1:]) for x in (at, piece)])
             return text, [payload[k] for k in inline]
 
         return client._submit(make, (payload, out), of_program)
@@ -181,7 +192,7 @@ class Call:
             header["outputs"] = [_descriptor("r0", Kind(out.dtype.str, out.shape, "C" if out.flags.c_contiguous else "F"), True)]
         if mapped or "outputs" in header:
             header["memory"] = memory.header()
-        pieces = wire.json_text(header).split(_MARK.encode())
+        pieces = wire.json_text(header).split(b'"' + _MARK.encode() + b'"')
         template = (pieces, [k for k in range(len(kinds)) if k not in mapped], mapped)
         with self._lock:
             if len(self._templates) >= _TEMPLATES:

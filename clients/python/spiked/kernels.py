@@ -232,7 +232,7 @@ class Dispatcher(inspection.Inspection):
                 raise Invalid(f"{self.__name__}: {names[written[0]]} is written and shares memory with another argument",
                               "give it a copy, or connect over the unix socket as the daemon's user", names[written[0]])
         arrays = [k for k, p in enumerate(payload) if isinstance(p, np.ndarray)]
-        for k in (k for k in arrays if payload[k] is not originals[k]):
+        for k in (k for k in arrays if calls.address(payload[k]) != calls.address(originals[k])):
             for j in arrays:
                 if j != k and (k in variant.writes or j in variant.writes) and _share(originals[k], originals[j]):
                     raise Invalid(f"{self.__name__}: {names[k]} is not contiguous and shares memory with {names[j]}, and one of them is written",
@@ -260,7 +260,7 @@ class Dispatcher(inspection.Inspection):
             came = got.get(f"a{k}")
             if came is not None:
                 np.copyto(originals[k], came)
-            elif payload[k] is not originals[k]:
+            elif calls.address(payload[k]) != calls.address(originals[k]):
                 np.copyto(originals[k], payload[k])
 
     def _results(self, result: Dict[str, Any], originals: Sequence[Any], payload: Sequence[calls.Payload], got: Dict[str, np.ndarray],

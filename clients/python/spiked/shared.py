@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bisect
 import collections
+import ctypes
 import fcntl
 import math
 import mmap
@@ -21,6 +22,9 @@ _POOL_BYTES = 1 << 30  # of memory that nobody uses at the moment
 
 _F_ADD_SEALS, _F_SEAL_SHRINK, _F_SEAL_GROW = 1033, 2, 4
 
+_PUNCH_HOLE, _KEEP_SIZE = 2, 1
+_libc = ctypes.CDLL(None)
+
 Shape = Union[int, Tuple[int, ...], List[int]]
 
 
@@ -34,6 +38,7 @@ class Segment:
             os.ftruncate(self.fd, nbytes)
             # The daemon maps it: it must never end in the middle of what is mapped.
             fcntl.fcntl(self.fd, _F_ADD_SEALS, _F_SEAL_SHRINK | _F_SEAL_GROW)
+            self.inode = os.fstat(self.fd).st_ino
             self.map = mmap.mmap(self.fd, nbytes)
         except BaseException as e:
             os.close(self.fd)
@@ -43,6 +48,11 @@ class Segment:
         self.address: int = np.frombuffer(self.map, np.uint8).__array_interface__["data"][0]
 
     def close(self) -> None:
+        # The daemon may still have it mapped: the pages go now, not when it lets go.
+        try:
+            _libc.fallocate(self.fd, _PUNCH_HOLE | _KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(self.nbytes))
+        except (OSError, AttributeError):
+            pass
         self.map.close()
         os.close(self.fd)
 
@@ -88,6 +98,10 @@ class Pool:
         lease = _Lease(segment)
         weakref.finalize(lease, self._give, segment, self._generation).atexit = False
         return np.asarray(lease)
+
+    @property
+    def used(self) -> bool:
+        return bool(self._addresses)
 
     def find(self, address: int, nbytes: int) -> Optional[Tuple[Segment, int]]:
         """(segment, offset in it) of memory that lies in one, or None."""
@@ -150,6 +164,12 @@ def locate(array: np.ndarray) -> Optional[Tuple[int, int]]:
     """(file descriptor, offset) of a contiguous array, or of a view, in shared memory; None if it lies elsewhere."""
     found = pool.find(array.__array_interface__["data"][0], array.nbytes)
     return None if found is None else (found[0].fd, found[1])
+
+
+def memory_file(address: int, nbytes: int) -> Optional[Tuple[int, int, int]]:
+    """(file descriptor, inode, offset) of memory that lies in a shared segment, or None."""
+    found = pool.find(address, nbytes) if pool.used else None
+    return None if found is None else (found[0].fd, found[0].inode, found[1])
 
 
 def _allocate(shape: Shape, dtype: Any, order: str) -> Tuple[np.ndarray, bool]:
