@@ -28,6 +28,7 @@ struct map {
 	enum dtype dtype;                /* of the traces the kernel gets */
 	struct program_spec program;
 	struct ticket ticket;
+	struct array *given;             /* the request's arrays, without those of the source */
 	struct arguments arguments;      /* behind the trace */
 	struct argument types[ARGUMENTS_MAX + 1];
 	struct transfer transfer;
@@ -41,6 +42,7 @@ struct map {
 	uint8_t *block;                  /* frames as they are stored */
 	size_t block_frames;
 	size_t done;                     /* channels of the group that were run */
+	bool divided_by_zero;
 	struct map_results results;
 };
 
@@ -60,6 +62,29 @@ static void parse_types(struct map *m, struct params *p)
 	}
 }
 
+static void parse_arguments(struct map *m, struct params *p)
+{
+	const struct message *all = &m->request->msg;
+	struct message rest = *all;
+	m->given = rest.arrays = calloc(all->narrays + 1, sizeof *rest.arrays);
+	rest.narrays = 0;
+	for (size_t i = 0; rest.arrays && i < all->narrays; i++)
+		if (strcmp(all->arrays[i].name, "traces") != 0 && strcmp(all->arrays[i].name, "channel_locations") != 0)
+			rest.arrays[rest.narrays++] = all->arrays[i];
+	arguments_parse(&m->arguments, &rest, p);
+	if (!rest.arrays && !p->status)
+		p->status = error_set(p->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+}
+
+/* `file` is the recording's; a source that is sent has kernel_file. */
+static void parse_program(struct map *m, struct params *p)
+{
+	const char *file = params_text(p, "kernel_file");
+	program_spec_parse(&m->program, p, m->request->daemon->registry, false, (size_t)m->request->settings->config.compiler_source_bytes);
+	if (!m->program.kept)
+		m->program.source.file = file;
+}
+
 enum step map_begin(struct request *r)
 {
 	struct params p;
@@ -73,8 +98,8 @@ enum step map_begin(struct request *r)
 	m->scaled = params_bool(&p, "scaled", false);
 	preprocess_parse(&p, &m->spec);
 	m->through_pipeline = m->spec.nstages > 0 || m->scaled;
-	program_spec_parse(&m->program, &p, r->daemon->registry, false, (size_t)r->settings->config.compiler_source_bytes);
-	arguments_parse(&m->arguments, &r->msg, &p);
+	parse_program(m, &p);
+	parse_arguments(m, &p);
 	parse_types(m, &p);
 	if (m->program.source.expression)
 		params_fail(&p, "expression", "write a kernel: def f(x): ...", "map takes a kernel");
@@ -217,7 +242,7 @@ static enum status gather_step(struct map *m, const struct executor *ex, struct 
 struct run {
 	struct map *m;
 	struct kernel_failure failures[64];
-	bool failed[64];
+	bool failed[64], divided_by_zero[64];
 };
 
 static void run_channel(void *arg, size_t k)
@@ -241,6 +266,7 @@ static void run_channel(void *arg, size_t k)
 				 map_results_take(&m->results, m->first + channel, arrays, scalars) != STATUS_OK;
 		if (call.failure.code)
 			run->failures[k] = call.failure;
+		run->divided_by_zero[k] = atomic_load(&call.divided_by_zero);
 		kernel_context_free(&ctx);
 	}
 	free(arrays);
@@ -260,9 +286,11 @@ static enum status run_step(struct map *m, const struct executor *ex, struct err
 	size_t left = m->count - m->done, n = left < ex->nthreads ? left : ex->nthreads;
 	n = n < 64 ? n : 64;
 	ex->run(ex->ctx, n, run_channel, &run);
-	for (size_t k = 0; k < n; k++)
+	for (size_t k = 0; k < n; k++) {
 		if (run.failed[k])
 			return run_failure(m, &run, k, e);
+		m->divided_by_zero |= run.divided_by_zero[k];
+	}
 	m->done += n;
 	if (m->done < m->count)
 		return STATUS_OK;
@@ -299,6 +327,8 @@ enum step map_step(struct request *r, const struct executor *ex)
 		break;
 	case MAP_GATHER:
 		if (m->first == m->source.nchannels) {
+			if (m->divided_by_zero)
+				request_warn(r, "an integer was divided by zero: the result there is 0");
 			map_results_reply(&m->results, r, m->ticket.compiled);
 			return STEP_DONE;
 		}
@@ -320,6 +350,7 @@ void map_end(struct request *r)
 	programs_release(r->daemon->programs, &m->ticket);
 	program_spec_fini(&m->program);
 	arguments_free(&m->arguments);
+	free(m->given);
 	map_results_free(&m->results);
 	free(m->gain);
 	free(m->offset);

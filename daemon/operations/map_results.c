@@ -19,6 +19,11 @@ enum status map_results_init(struct map_results *r, const struct ir_function *f,
 	r->scalars = calloc(f->nresults + 1, sizeof *r->scalars);
 	r->pieces = calloc(f->nresults + 1, sizeof *r->pieces);
 	bool good = r->scalars && r->pieces;
+	size_t narrays = 0;
+	for (uint32_t k = 0; k < f->nresults; k++)
+		narrays += f->results[k].is_array ? 2 : 1;
+	if (narrays > REPLY_MAX_ARRAYS)
+		return error_set(e, STATUS_UNSUPPORTED, "kernel", "return fewer, or join them", "%u results of the kernel are too many", f->nresults);
 	for (uint32_t k = 0; good && k < f->nresults; k++) {
 		if (f->results[k].is_array && f->arrays[f->results[k].id].rank != 1)
 			return error_set(e, STATUS_UNSUPPORTED, "kernel", "return numbers or one-dimensional arrays",
@@ -106,7 +111,7 @@ void map_results_reply(struct map_results *r, struct request *q, const struct co
 {
 	const struct ir_function *f = r->function;
 	uint64_t n = r->nchannels;
-	for (uint32_t k = 0; k < f->nresults && q->nout + 2 <= REPLY_MAX_ARRAYS; k++) {
+	for (uint32_t k = 0; k < f->nresults; k++) {
 		char name[16];
 		snprintf(name, sizeof name, "r%u", k);
 		if (f->results[k].is_array) {

@@ -88,6 +88,16 @@ def expressions(rounds, scale):
         compare(f"{text}, {n / scale / 1e6:g} M, shared arrays / NumExpr", lambda: spiked.evaluate(text, far), peer, rounds)
 
 
+def parallel_version(source, x, arguments):
+    """Numba's, if it can compile it."""
+    p = numba.njit(parallel=True)(source)
+    try:
+        p(x.copy(), *arguments)
+    except numba.core.errors.NumbaError:
+        return []
+    return [p]
+
+
 def kernels(rounds, scale):
     """Against the faster of Numba's serial and parallel versions."""
     rng = np.random.default_rng(1)
@@ -95,9 +105,9 @@ def kernels(rounds, scale):
         x = rng.random(max(1000, n // scale))
         source = function
         ours = njit(parallel=True)(source)
-        peers = [numba.njit(source), numba.njit(parallel=True)(source)]
-        if function in loops.NUMBA_IS_WRONG:
-            peers = peers[:1]
+        peers = [numba.njit(source)]
+        if function not in loops.NUMBA_IS_WRONG:
+            peers += parallel_version(source, x, arguments)
         for p in peers:
             p(x.copy(), *arguments)
         best = min(peers, key=lambda p: min(timed(lambda: p(x, *arguments)) for _ in range(3)))
@@ -152,12 +162,12 @@ def median_us(f, n):
     return times[n // 2] * 1e6, times[n * 99 // 100] * 1e6
 
 
-def small_calls(n):
+def small_calls(sp, n):
     x = np.random.default_rng(2).random(50)
     kernel = njit(loops.sum_of_squares)
     peer = numba.njit(loops.sum_of_squares)
     precompiled, peer_precompiled = spiked.NumExpr("x*2 + 1"), numexpr.NumExpr("x*2 + 1")
-    rows = [("ping", None, spiked.default_client().ping if hasattr(spiked, "default_client") else None),
+    rows = [("ping", None, sp.ping),
             ("x*2 + 1 of 50 elements, evaluate", lambda: numexpr.evaluate("x*2 + 1"), lambda: spiked.evaluate("x*2 + 1")),
             ("x*2 + 1 of 50 elements, NumExpr object", lambda: peer_precompiled(x), lambda: precompiled(x)),
             ("sum_of_squares of 50 elements", lambda: peer(x), lambda: kernel(x))]
@@ -186,7 +196,7 @@ def main():
         expressions(rounds, scale)
         kernels(rounds, scale)
         first_answers(3 if arguments.quick else 5)
-        small_calls(500 if arguments.quick else 3000)
+        small_calls(sp, 500 if arguments.quick else 3000)
     return 0
 
 

@@ -40,9 +40,8 @@ def run(client: "Client", source: Mapping[str, Any], traces: Mapping[str, np.nda
     """Calls the kernel for each channel of a source (SPEC.md 4.3) and gives its results as `Recording.map` does."""
     dispatcher = kernel if isinstance(kernel, Dispatcher) else Dispatcher(function_of(kernel) or kernel, {})
     captured = dispatcher._source()
-    params: Dict[str, Any] = {**source, **captured.params, "preprocess": list(preprocess)}
-    if "file" in source:  # both the recording and the kernel have a file; that of the kernel is for messages only
-        params["file"] = source["file"]
+    program = {"kernel_file" if key == "file" else key: value for key, value in captured.params.items()}
+    params: Dict[str, Any] = {**source, **program, "preprocess": list(preprocess)}
     if dispatcher._options:
         params["options"] = dispatcher._options
     if scaled:

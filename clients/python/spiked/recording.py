@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
+from . import mapping
 from .params import detection_params, locations_array, noise_array, reduction_params
 from .stages import Stage
 
@@ -161,3 +162,54 @@ class Recording:
             params["scaled"] = True
         out = self._client._call("reduce", params, timeout=timeout)[1]
         return out[operations] if isinstance(operations, str) else out
+
+    def map(self, kernel: Callable[..., Any], *args: Any, preprocess: Sequence[Stage] = (), scaled: bool = False, start: Optional[int] = None,
+            stop: Optional[int] = None, segment: Optional[int] = None, timeout: Optional[float] = None) -> Any:
+        """Call a kernel for each channel, in the daemon, on the samples themselves; only the results travel.
+
+        Parameters
+        ----------
+        kernel : function
+            Made with `njit`, or a plain Python function, compiled the same way. Its first parameter is the trace of one channel: an array
+            (frames,), read-only, of the stored dtype; float32 after `preprocess` or `scaled`. Kernels that it calls and what it takes from
+            around it travel with it. Channels run in parallel, so a `prange` in it runs in order. Signatures of its decorator do not count.
+        *args : numbers, arrays
+            The kernel's other arguments, the same for all channels, read-only.
+        preprocess : sequence of stages
+            `bandpass`, `highpass`, `common_reference`, applied in order to all channels, before `start` and `stop` cut.
+        scaled : bool
+            Microvolts (float32) instead of stored values.
+        start, stop : int, optional
+            Frames of the segment; default all.
+        segment : int, optional
+            Needed if there are several; with `start` or `stop` the default is the first.
+        timeout : float, optional
+            Seconds.
+
+        Returns
+        -------
+        array (channels,), or list of arrays, or tuple of these
+            For a number that the kernel returns an array with one element a channel, of the kernel's dtype (int64, float64, bool, ...); for a
+            one-dimensional array a list with one array a channel; a tuple if the kernel returns several; None if it returns nothing.
+
+        Raises
+        ------
+        TypeError
+            `kernel` is no function or does not take these arguments; `TypingError`: it cannot be compiled for them, or writes one.
+        Invalid, TooLarge, Unsupported, DeadlineExceeded
+            No such frames or several segments; a trace, or the results, above the daemon's limits; a result with several axes; `timeout`.
+        IndexError, ZeroDivisionError, AssertionError, ...
+            From the kernel, as in Python; the text names the channel.
+
+        Examples
+        --------
+        >>> @spiked.njit
+        ... def crossings(x, level):
+        ...     at = []
+        ...     for i in range(1, len(x)):
+        ...         if x[i - 1] >= level > x[i]:
+        ...             at.append(i)
+        ...     return at
+        >>> times = rec.map(crossings, -50.0, preprocess=[spiked.bandpass(300, 6000)])    # doctest: +SKIP
+        """
+        return mapping.run(self._client, {**self._params(segment, start, stop), "dtype": self.dtype.str}, {}, kernel, args, preprocess, scaled, timeout)
