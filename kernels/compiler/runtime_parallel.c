@@ -18,7 +18,8 @@ struct work {
 	kernel_chunk *fn;
 	void *frame;
 	int64_t trips, length, nchunks;
-	_Atomic int64_t next;
+	int64_t group;           /* chunks whose parts are brought together; 1 if nothing is remote */
+	_Atomic int64_t next;    /* chunk */
 	atomic_bool failed;
 	struct kernel_call *call;
 	struct piece *pieces;
@@ -47,7 +48,7 @@ static size_t scratch_bytes(const struct work *w)
 	for (int64_t i = 0; i < w->layout->narrays; i++) {
 		const struct kernel_array *a = (const void *)((char *)w->frame + w->layout->offset[i]);
 		if (remote_of(w->call, a->data))
-			nbytes += (size_t)(w->length * a->stride[0]) + 128;
+			nbytes += (size_t)(w->group * w->length * a->stride[0]) + 128;
 	}
 	return nbytes;
 }
@@ -68,7 +69,7 @@ static int move_parts(struct kernel_context *ctx, const struct part *parts, int6
 	struct kernel_call *call = ctx->call;
 	for (int64_t i = 0; i < n; i++) {
 		const struct part *p = &parts[i];
-		if ((store ? p->remote->store : p->remote->fetch) && call->move(call, p->remote, store, p->offset, p->local, p->nbytes))
+		if (p->nbytes && (store ? p->remote->store : p->remote->fetch) && call->move(call, p->remote, store, p->offset, p->local, p->nbytes))
 			return kernel_fail(ctx, KERNEL_CANCELLED, 0, UINT32_MAX, 0, 0);
 	}
 	return 0;
@@ -76,10 +77,11 @@ static int move_parts(struct kernel_context *ctx, const struct part *parts, int6
 
 enum { MOST_PARTS = 256 };
 
-static int stream_chunk(const struct work *w, struct kernel_context *ctx, int64_t lo, int64_t hi, int64_t k, char *scratch)
+/* Chunks [k, end) with one part of each array. *failed is the one that ended it. */
+static int stream_chunks(const struct work *w, struct kernel_context *ctx, int64_t k, int64_t end, char *scratch, int64_t *failed)
 {
 	struct part parts[MOST_PARTS];
-	int64_t n = 0;
+	int64_t n = 0, lo = k * w->length, hi = end * w->length < w->trips ? end * w->length : w->trips;
 	size_t used = aligned((size_t)w->layout->nbytes);
 	memcpy(scratch, w->frame, (size_t)w->layout->nbytes);
 	for (int64_t i = 0; i < w->layout->narrays && n < MOST_PARTS; i++) {
@@ -89,19 +91,36 @@ static int stream_chunk(const struct work *w, struct kernel_context *ctx, int64_
 			continue;
 		struct part *p = &parts[n++];
 		*p = (struct part){ r, (size_t)(lo * a->stride[0]), (size_t)((hi - lo) * a->stride[0]), scratch + used };
+		/* A loop may go on behind the end of the array; what it finds there is checked, and nothing to be moved. */
+		size_t rest = p->offset < r->nbytes ? r->nbytes - p->offset : 0;
+		p->nbytes = p->nbytes < rest ? p->nbytes : rest;
 		/* So that element i of the array is where the chunk looks for it. */
 		a->data = (void *)((uintptr_t)p->local - p->offset);
 		used += aligned(p->nbytes);
 	}
-	return move_parts(ctx, parts, n, false) || w->fn(ctx, scratch, lo, hi, k) || move_parts(ctx, parts, n, true);
+	*failed = k;
+	if (move_parts(ctx, parts, n, false))
+		return 1;
+	for (int64_t j = k; j < end; j++) {
+		int64_t from = j * w->length, left = w->trips - from;
+		*failed = j;
+		if (w->fn(ctx, scratch, from, from + (left < w->length ? left : w->length), j))
+			return 1;
+	}
+	return move_parts(ctx, parts, n, true);
 }
 
-static int run_chunk(const struct work *w, struct kernel_context *ctx, int64_t k, char *scratch)
+/* A group of chunks from k on. */
+static int run_group(const struct work *w, struct kernel_context *ctx, int64_t k, char *scratch, int64_t *failed)
 {
-	int64_t lo = k * w->length, left = w->trips - lo, hi = lo + (left < w->length ? left : w->length);
+	int64_t end = k + w->group < w->nchunks ? k + w->group : w->nchunks;
+	*failed = k;
 	if (kernel_poll(ctx))
 		return 1;
-	return scratch ? stream_chunk(w, ctx, lo, hi, k, scratch) : w->fn(ctx, w->frame, lo, hi, k);
+	if (scratch)
+		return stream_chunks(w, ctx, k, end, scratch, failed);
+	int64_t lo = k * w->length, left = w->trips - lo;
+	return w->fn(ctx, w->frame, lo, lo + (left < w->length ? left : w->length), k);
 }
 
 /* NULL if nothing is remote; *failed without memory. */
@@ -132,12 +151,12 @@ static void run_piece(void *arg, size_t i)
 		return;
 	}
 	do {
-		int64_t k = atomic_fetch_add(&w->next, 1);
+		int64_t k = atomic_fetch_add(&w->next, w->group), at;
 		if (k >= w->nchunks || atomic_load(&w->failed))
 			break;
 		void *mark = kernel_mark(&piece->ctx);
-		if (run_chunk(w, &piece->ctx, k, scratch)) {
-			piece->chunk = k;
+		if (run_group(w, &piece->ctx, k, scratch, &at)) {
+			piece->chunk = at;
 			atomic_store(&w->failed, true);
 			break;
 		}
@@ -175,9 +194,9 @@ static int run_here(struct work *w, struct kernel_context *ctx)
 {
 	bool failed = false;
 	char *scratch = new_scratch(w, ctx, &failed);
-	for (int64_t k = 0; k < w->nchunks && !failed; k++) {
+	for (int64_t k = 0, at; k < w->nchunks && !failed; k += w->group) {
 		void *mark = kernel_mark(ctx);
-		failed = run_chunk(w, ctx, k, scratch);
+		failed = run_group(w, ctx, k, scratch, &at);
 		if (!failed)
 			kernel_release(ctx, mark);
 	}
@@ -211,6 +230,7 @@ int kernel_parallel_over(struct kernel_context *ctx, kernel_chunk *fn, void *fra
 	if (w.layout && length <= 0 && w.length > STREAM_TRIPS)
 		w.length = STREAM_TRIPS;
 	w.nchunks = trips / w.length + (trips % w.length != 0);
+	w.group = w.layout && w.length < STREAM_TRIPS ? STREAM_TRIPS / w.length : 1;
 	size_t npieces = (uint64_t)w.nchunks < nthreads ? (size_t)w.nchunks : nthreads;
 	if (npieces >= 2 && ctx->is_main)
 		w.pieces = aligned_alloc(_Alignof(struct piece), npieces * sizeof *w.pieces);

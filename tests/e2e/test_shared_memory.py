@@ -85,6 +85,33 @@ def test_kernels_write_in_place():
         assert np.array_equal(target, np.where(x > 0.5, 1.0, 7.0))      # what is not written stays
 
 
+@njit(parallel=True)
+def beyond(x, y, n):
+    for i in prange(n):
+        if i < len(y):
+            y[i] = x[i] + 1.0
+    return n
+
+
+@njit(parallel=True)
+def too_far(x, n):
+    total = 0.0
+    for i in prange(n):
+        total += x[i]
+    return total
+
+
+def test_a_loop_behind_the_end(client):
+    """Iterations behind the end of an array in the client's memory: what lies there is neither read nor written."""
+    block = np.random.default_rng(6).random(3 * N)
+    for memory in ways(block):
+        x, y, rest = memory[:N], memory[N:2 * N], memory[2 * N:].copy()
+        beyond(x, y, N + 5000)
+        assert np.array_equal(y, x + 1.0) and np.array_equal(memory[2 * N:], rest)
+        with pytest.raises(IndexError, match="index 300001 is out of bounds for an axis of length 300001"):
+            too_far(x, N + 5000)
+
+
 def test_views_and_overlapping_arguments():
     x = np.random.default_rng(5).random(N + 1)
     for memory in ways(x):

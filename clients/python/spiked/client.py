@@ -353,6 +353,24 @@ class Client:
             out = {k: v if k == "cumsum" else v[0] for k, v in out.items()}
         return out[operations] if isinstance(operations, str) else out
 
+    def map(self, array: Any, kernel: Callable[..., Any], *args: Any, preprocess: Sequence[Stage] = (), sampling_frequency: Optional[float] = None,
+            timeout: Optional[float] = None) -> Any:
+        """Call a kernel for each channel of an array: `Recording.map` for samples in memory.
+
+        Parameters
+        ----------
+        array : array (frames, channels) or (frames,)
+            One dimension is one channel.
+        kernel, args, preprocess
+            As in `Recording.map`, also the result.
+        sampling_frequency : float
+            Hz; needed for `preprocess`.
+        """
+        from . import mapping
+
+        source = {} if sampling_frequency is None else {"sampling_frequency": float(sampling_frequency)}
+        return mapping.run(self, source, {"traces": _as_sendable("array", array)}, kernel, args, preprocess, False, timeout)
+
 
 def _after_fork() -> None:
     for client in list(_clients):
