@@ -155,6 +155,31 @@ def first_answers(rounds):
         print(f"first answer in a fresh process, {name:25s}{'':9s} {numba_time * 1e3:9.1f} {ours * 1e3:9.1f} {numba_time / ours:8.1f}x", flush=True)
 
 
+COMPILED = """
+def f(x, y):
+    total = {number}.0
+    for i in prange(len(x)):
+        if x[i] > 0.5:
+            total += x[i] * y[i]
+    return total
+"""
+
+
+def compile_costs(rounds):
+    """What a kernel costs when nobody has compiled it, when the daemon finds it on disk, and when it is warm: round trip included."""
+    times = {"cold": [], "from disk": [], "in memory": []}
+    signature = [{"dtype": "<f8", "ndim": 1}] * 2
+    with tempfile.TemporaryDirectory(prefix="spiked-bench-") as folder:
+        settings = {"compiler.cache_dir": str(Path(folder) / "cache")}
+        with spiked.launch(options=settings) as cold, spiked.launch(options=settings) as warm:
+            for k in range(rounds):
+                params = {"source": COMPILED.format(number=time.time_ns()), "kernel": "f", "args": signature, "options": {"parallel": True}}
+                for name, sp in (("cold", cold), ("from disk", warm), ("in memory", cold)):
+                    times[name].append(timed(lambda: sp._call("compile", params)))
+    for name, values in times.items():
+        print(f"compile a small parallel kernel, {name:33s} {statistics.median(values) * 1e3:9.2f} ms  {min(values) * 1e3:.2f}-{max(values) * 1e3:.2f}", flush=True)
+
+
 def median_us(f, n):
     for _ in range(100):
         f()
@@ -168,7 +193,7 @@ def small_calls(sp, n):
     peer = numba.njit(loops.sum_of_squares)
     precompiled, peer_precompiled = spiked.NumExpr("x*2 + 1"), numexpr.NumExpr("x*2 + 1")
     rows = [("ping", None, sp.ping),
-            ("x*2 + 1 of 50 elements, evaluate", lambda: numexpr.evaluate("x*2 + 1"), lambda: spiked.evaluate("x*2 + 1")),
+            ("x*2 + 1 of 50 elements, evaluate", lambda x=x: numexpr.evaluate("x*2 + 1"), lambda x=x: spiked.evaluate("x*2 + 1")),
             ("x*2 + 1 of 50 elements, NumExpr object", lambda: peer_precompiled(x), lambda: precompiled(x)),
             ("sum_of_squares of 50 elements", lambda: peer(x), lambda: kernel(x))]
     for name, theirs, ours in rows:
@@ -195,6 +220,7 @@ def main():
         spiked.use(sp)
         expressions(rounds, scale)
         kernels(rounds, scale)
+        compile_costs(5 if arguments.quick else 15)
         first_answers(3 if arguments.quick else 5)
         small_calls(sp, 500 if arguments.quick else 3000)
     return 0
