@@ -91,13 +91,15 @@ class Compiler:
             alias = 0
             if array:
                 alias = 1 + min(j for j, b in enumerate(args) if j == k or (isinstance(b, np.ndarray) and b.ndim and np.may_share_memory(a, b)))
-            described[k] = _Argument(index, a.ndim if array else 0, int(weak is not None and names is not None), int(array and a.flags.c_contiguous), 0, shape_class, alias)
+            described[k] = _Argument(index, a.ndim if array else 0, int(weak is not None and names is not None),
+                int(array and a.flags.c_contiguous), 0, shape_class, alias)
         message = ctypes.create_string_buffer(1024)
         c_names = None
         if names is not None:
             flags |= EXPRESSION
             c_names = (ctypes.c_char_p * max(1, len(args)))(*[n.encode() for n in names])
-        handle = self.lib.harness_compile(self.handle, text.encode(), kernel.encode(), c_names, described, ctypes.c_uint32(len(args)), ctypes.c_uint32(flags),
+        handle = self.lib.harness_compile(self.handle, text.encode(), kernel.encode(), c_names, described, ctypes.c_uint32(len(args)),
+            ctypes.c_uint32(flags),
                                           CASTING.index(casting), message, ctypes.c_size_t(1024))
         if not handle:
             raise Failure(message.value.decode())

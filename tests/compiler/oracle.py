@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A kernel's source as CPython and NumPy execute it, with the few rules of LANGUAGE.md that are not Python's: single integers are int64, floats follow
-IEEE 754, integers divided by zero are an error."""
+"""A kernel's source as CPython and NumPy execute it, with the few rules of LANGUAGE.md that are not Python's: single integers are int64,
+floats follow IEEE 754, integers divided by zero are an error."""
 
 import ast
 import builtins
@@ -121,6 +121,8 @@ class Rewrite(ast.NodeTransformer):
     def visit_BinOp(self, n):
         self.generic_visit(n)
         special = {ast.Div: "_divide", ast.FloorDiv: "_quotient", ast.Mod: "_remainder"}
+        if isinstance(n.op, (ast.LShift, ast.RShift)):
+            n.left = call("_strong", n.left)
         return call(special[type(n.op)], n.left, n.right) if type(n.op) in special else n
 
     def visit_Subscript(self, n):
@@ -153,8 +155,10 @@ def python(source, kernel="f", prange=range):
     """The kernel as a Python function, and its Sums."""
     sums = Sums()
     tree = ast.fix_missing_locations(Rewrite().visit(ast.parse(source, "<kernel>")))
-    space = {"np": np, "math": math, "prange": prange, "_strong": strong, "_load": load, "_divide": divide, "_quotient": quotient, "_remainder": remainder,
-             "_augment": augment, "_operators": lambda op, a, b: OPERATORS[op](a, b), "_note": sums.note, "_total": sums.total, "__builtins__": builtins}
+    space = {"np": np, "math": math, "prange": prange, "_strong": strong, "_load": load, "_divide": divide, "_quotient": quotient,
+        "_remainder": remainder,
+             "_augment": augment, "_operators": lambda op, a, b: OPERATORS[op](a, b), "_note": sums.note, "_total": sums.total,
+                 "__builtins__": builtins}
     exec(compile(tree, "<kernel>", "exec"), space)
     return space[kernel], sums
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Kernels at random, whose answer CPython and NumPy know (oracle.py).
 
-Integers, floats and bools keep their type. `acc` variables and `o` arrays are sinks: what is rounded differently (sums in another order, functions of a few ULP)
-goes only there and is never read. Names: p int, q float, b bool, i loop variables, w counters of while, t arrays, l lists."""
+Integers, floats and bools keep their type. `acc` variables and `o` arrays are sinks: what is rounded differently (sums in another order, functions of a
+few ULP) goes only there and is never read. Names: p int, q float, b bool, i loop variables, w counters of while, t arrays, l lists."""
 
 import numpy as np
 
@@ -94,7 +94,8 @@ class Maker:
         if r == 16:
             return self.pick([f"abs({a})", f"(-{a})", f"(~{a})", f"({a} ** 2)", f"({a} << 3)", f"({a} >> 2)", f"({a} << {b})"])
         if r == 17:
-            return self.pick(["len(x)", "m.shape[1]", "np.argmax(x)", "np.sum(k)", "np.max(k)", "np.sum(h)", "np.count_nonzero(x > 0.5)", "np.argmin(y)", "m.size"])
+            return self.pick(["len(x)", "m.shape[1]", "np.argmax(x)", "np.sum(k)", "np.max(k)", "np.sum(h)", "np.count_nonzero(x > 0.5)",
+                "np.argmin(y)", "m.size"])
         if r == 18:
             return f"int({self.expr(FLOAT, d)})"
         return f"{self.pick(self.helpers)}({a}, {b})" if self.helpers else f"({a} - 1)"
@@ -109,7 +110,8 @@ class Maker:
         if r < 13:
             return f"{self.pick(['min', 'max', 'np.maximum', 'np.minimum', 'np.fmax', 'np.copysign'])}({a}, {b})"
         if r < 16:
-            return self.pick([f"abs({a})", f"(-{a})", f"np.sqrt({a})", f"np.floor({a})", f"np.ceil({a})", f"np.trunc({a})", f"float({self.expr(INT, d)})",
+            return self.pick([f"abs({a})", f"(-{a})", f"np.sqrt({a})", f"np.floor({a})", f"np.ceil({a})", f"np.trunc({a})",
+                f"float({self.expr(INT, d)})",
                               f"({a} // {b})", f"({a} % {b})", f"np.rint({a})"])
         if r == 16:
             return f"({a} if {self.expr(BOOL, d)} else {b})"
@@ -127,7 +129,8 @@ class Maker:
             return f"({self.expr(BOOL, d)} {self.pick(['and', 'or'])} {self.expr(BOOL, d)})"
         if r == 8:
             return f"(not {self.expr(BOOL, d)})"
-        return self.pick([f"np.isnan({self.expr(FLOAT, d)})", "(0 < p0 < n)", f"({self.expr(INT, d)} < {self.expr(INT, d)} <= n)", "np.any(x > 1.0)", "np.all(k != 0)"])
+        return self.pick([f"np.isnan({self.expr(FLOAT, d)})", "(0 < p0 < n)", f"({self.expr(INT, d)} < {self.expr(INT, d)} <= n)",
+            "np.any(x > 1.0)", "np.all(k != 0)"])
 
     def array(self, d, base=None):
         """An array expression of floats with the shape of `base`."""
@@ -232,7 +235,8 @@ class Maker:
         r = self.below(12)
         if r < 3:
             name = self.new("t")
-            made = self.pick([self.array(2), "x.copy()", "np.zeros(len(x))", "np.ones_like(x)", "x[::2]", "x[::-1]", "m[0]", "m[:, 1]", "np.full(n, a)", "np.cumsum(x)",
+            made = self.pick([self.array(2), "x.copy()", "np.zeros(len(x))", "np.ones_like(x)", "x[::2]", "x[::-1]", "m[0]", "m[:, 1]",
+                "np.full(n, a)", "np.cumsum(x)",
                               "np.arange(n) * a", "x[" + self.slice() + "]", "m.T[0]", "np.diff(x)", "np.sort(x)", "np.zeros(n + 3)"])
             if made in ("a", "q0", "2.0", "3") or not any(c in made for c in "xm") and not made.startswith("np"):
                 made = "x * " + made
@@ -242,7 +246,8 @@ class Maker:
             s = self.slice()
             self.put(f"x[{s}] {self.pick(['=', '+=', '*='])} {self.array(1, f'x[{s}]')}")
         elif r < 7:
-            self.put(self.pick(["x[1:] = x[:-1] * 2.0", "x[:-1] = x[1:] + a", "x[::-1] = x", "x[:] = x[::-1]", "m[1:] = m[:-1] + 1.0", "m[:, 0] = m[:, 1]", "m += a",
+            self.put(self.pick(["x[1:] = x[:-1] * 2.0", "x[:-1] = x[1:] + a", "x[::-1] = x", "x[:] = x[::-1]", "m[1:] = m[:-1] + 1.0",
+                "m[:, 0] = m[:, 1]", "m += a",
                                 "k += 1", "k[1:] += k[:-1]", "h *= 3", "h[::2] = 7", "m[0] *= q0", "m[:] = m + x[:m.shape[1]]"]))
         elif r < 9:
             name = self.new(INT)
@@ -359,7 +364,8 @@ class Maker:
     def helper(self, number):
         name = f"g{number}"
         tests = self.pick(["u < v", "u % 2 == 0", "v > 3", "u == v"])
-        early = self.pick([f"    if {tests}:\n        return u - v\n", "    u %= 40\n    while u > 3:\n        u -= abs(v) % 9 + 1\n", "    for i in range(3):\n        if u == i:\n            return v\n"])
+        early = self.pick([f"    if {tests}:\n        return u - v\n", "    u %= 40\n    while u > 3:\n        u -= abs(v) % 9 + 1\n",
+            "    for i in range(3):\n        if u == i:\n            return v\n"])
         self.helpers.append(name)
         return f"def {name}(u, v=2):\n{early}    return {self.pick(['u * 3', 'u + v', 'max(u, v)', 'u ^ v'])}\n\n\n"
 

@@ -95,10 +95,10 @@ def one_case(compiler, rng, report=None):
 
 def test_random_kernels(compiler, cases, seed):
     count = {True: 0, False: 0, None: 0}
-    for case in range(cases // 2):
+    for case in range(cases // 4):
         report = {}
         try:
             count[one_case(compiler, np.random.default_rng([seed, case, 7]), report)] += 1
         except AssertionError as e:
             raise AssertionError(f"seed {seed}, case {case}: {e}\n{report['source']}\n{report['args']}") from None
-    assert count[True] > cases // 8, count
+    assert count[True] > cases // 16, count

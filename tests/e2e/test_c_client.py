@@ -73,6 +73,18 @@ def test_example_says_what_is_wrong(example, run, tmp_path):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_kernel_example(compiled, run, transport):
+    program = compiled(ROOT / "clients/c/examples/kernel.c")
+    for alpha in (0.5, 0.25):
+        want = [1.0]
+        for v in (4, 9, 16, 9, 4, 1, 0):
+            want.append(alpha * v + (1 - alpha) * want[-1])
+        done = run(program, alpha, transport=transport)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == [f"{sum(v > 5 for v in want[1:])} above 5, last {want[-1]:.4f}", " ".join(f"{v:.4f}" for v in want)]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_arrays(compiled, run, transport):
     done = run(compiled(ROOT / "tests/e2e/c_arrays.c"), transport=transport)
     assert done.returncode == 0, done.stderr

@@ -61,7 +61,7 @@ def plain_sum(x):
 
 def each(kernel, traces, *args):
     """The kernel's Python function on each channel."""
-    return [getattr(kernel, "py_func", kernel)(trace, *args) for trace in np.ascontiguousarray(traces.T)]
+    return [kernel.py_func(trace.tolist(), *args) for trace in traces.T]
 
 
 # --- results ---
@@ -293,7 +293,7 @@ def test_groups(nwb, preprocess):
             np.testing.assert_array_equal(np.stack(whole, axis=1), nwb.traces)
         counts, times = rec.map(count_below, -50, preprocess=preprocess), rec.map(crossings, -60, preprocess=preprocess)
         for c, trace in enumerate(whole):
-            assert counts[c] == (trace < -50).sum() and times[c].tolist() == crossings.py_func(trace, -60)
+            assert counts[c] == (trace < -50).sum() and times[c].tolist() == crossings.py_func(trace.tolist(), -60)
 
 
 def test_limits(nwb):

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:?usage: run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- sp message config params helper_reply parse
+[ $# -gt 0 ] || set -- sp message config params helper_reply parse program
 dir=${FUZZ_DIR:-build/fuzz}
 sources_sp="protocol/sp.c"
 sources_message="protocol/message.c protocol/dtype.c protocol/error.c protocol/status.c"
@@ -15,14 +15,20 @@ sources_params="daemon/params.c daemon/preprocess.c protocol/error.c protocol/st
 sources_helper_reply="daemon/recording/helper_reply.c $sources_message"
 sources_parse="kernels/compiler/arena.c kernels/compiler/source.c kernels/compiler/lex.c kernels/compiler/lex_literal.c kernels/compiler/parse.c
 	kernels/compiler/parse_expression.c kernels/compiler/parse_statement.c protocol/error.c protocol/status.c"
+# Every file of the compiler; functions.c names 512-bit vectors, which gcc compiles for any machine. clang 14 has no _Float16 and no CMPLX.
+sources_program="$(echo kernels/compiler/*.c | sed 's|kernels/compiler/functions.c||') kernels/executor.c kernels/isa.c protocol/dtype.c protocol/error.c
+	protocol/status.c $dir/functions.o"
+flags_program="-I$(llvm-config-19 --includedir) -mavx2 -mf16c -Wno-psabi -D_Float16=__fp16 -include tests/fuzz/complex.h"
+libs_program="$(llvm-config-19 --ldflags) -lLLVM-19 -lmvec -lpthread"
 flags="-std=c11 -D_GNU_SOURCE -DSPIKED_VERSION=\"$(cat VERSION)\" -O1 -g -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined"
 mkdir -p "$dir"
+gcc -std=c11 -D_GNU_SOURCE -O1 -I. -c -o "$dir/functions.o" kernels/compiler/functions.c
 /usr/bin/env python3 tests/fuzz/seeds.py "$dir/seeds"
 for target in "$@"; do
-	eval "sources=\$sources_$target"
+	eval "sources=\$sources_$target more=\"\${flags_$target:-}\" libs=\"\${libs_$target:-}\""
 	mkdir -p "$dir/corpus/$target" "$dir/found/$target"
 	# shellcheck disable=SC2086
-	clang $flags -o "$dir/fuzz_$target" "tests/fuzz/fuzz_$target.c" $sources $(pkg-config --libs jansson) -linih -lm
+	clang $flags $more -o "$dir/fuzz_$target" "tests/fuzz/fuzz_$target.c" $sources $(pkg-config --libs jansson) $libs -linih -lm
 	echo "== $target"
 	"$dir/fuzz_$target" -max_total_time="$seconds" -seed="${SEED:-1}" -timeout=5 -rss_limit_mb=1024 -malloc_limit_mb=256 -max_len=8192 -print_final_stats=1 \
 		-artifact_prefix="$dir/found/$target/" "$dir/corpus/$target" "$dir/seeds/$target" >"$dir/$target.log" 2>&1 || {

@@ -14,12 +14,15 @@ classdef Client < handle
 %   sp.read(file, first, last, ...)   frames of a file
 %   sp.detectPeaks(x, fs, ...)        spikes in a matrix (frames x channels)
 %   sp.reduce(x, operations, ...)     mean, std, ... of each channel of a matrix
+%   sp.evaluate(expression, ...)      an array expression of Python, compiled
+%   sp.compile(source, ...)           a function of Python with loops: spiked.Kernel
+%   sp.call(kernel, ...)              its results; sp.kernels(): those the daemon has
 %   sp.close()                        also when sp is cleared
 %
 %   Indices are 1-based here and 0-based in the daemon. A matrix travels as it is, column-major and in its class.
 %   Errors have identifiers spiked:invalid, spiked:notFound, ...: see README.md. After an error the next call connects anew where needed.
 %
-%   See also spiked.Recording, spiked.bandpass, spiked.highpass, spiked.commonReference
+%   See also spiked.Recording, spiked.Kernel, spiked.bandpass, spiked.highpass, spiked.commonReference
 
 % SPDX-License-Identifier: BSD-3-Clause
 
@@ -169,13 +172,106 @@ classdef Client < handle
             result = spiked.internal.reductionResult(operations, arrays);
         end
 
+        function y = evaluate(obj, expression, varargin)
+            % evaluate  An array expression, written as in Python with NumPy, in machine code.
+            %
+            %   y = sp.evaluate('3*x**2 + 2*x + 1', 'x', x)
+            %   y = sp.evaluate('where(x > y, sqrt(x), -y)', 'x', x, 'y', y)
+            %
+            %   name, value   each name of the expression: logical, integers, single, double, real or complex
+            %
+            %   Matrices keep their size: rows and columns expand against each other as in MATLAB. {v, 1} sends a vector as one dimension.
+            %   Classes combine as in NumPy: int16 + single is single. A scalar double takes the class of single arrays that it meets; int32(5) and
+            %   single(5) are of their class.
+            %   y   a scalar, a column for one dimension, else of its size. Indices inside the expression start at 0.
+            %
+            %   Errors: spiked:invalid for a text, name or size that does not fit, spiked:tooLarge, spiked:deadline.
+            if mod(numel(varargin), 2) ~= 0
+                spiked.internal.fail('invalid', 'evaluate: a name has no value', 'for example sp.evaluate(''2*x'', ''x'', x)');
+            end
+            names = cellfun(@spiked.internal.asChar, varargin(1:2:end), 'UniformOutput', false);
+            args = varargin(2:2:end);
+            weak = cellfun(@(a) isa(a, 'double') && isscalar(a), args);
+            arrays = spiked.internal.programArrays('evaluate', args, false);
+            params = struct('expression', spiked.internal.asChar(expression), 'names', {names}, 'weak', {num2cell(find(weak) - 1)});
+            [result, arrays] = obj.request('evaluate', params, arrays);
+            y = spiked.internal.programResults(result, arrays, args);
+            y = y{1};
+        end
+
+        function kernel = compile(obj, source, varargin)
+            % compile  A kernel: a function of Python with loops, for sp.call and rec.map.
+            %
+            %   k = sp.compile(source)                      text, or a cell of lines, with one function
+            %   k = sp.compile(source, 'Kernel', name)      the function to call, where the text has several
+            %   k = sp.compile(source, 'Like', {x, 0.5})    compiled at once, for arguments like these; without it at the first call
+            %
+            %   Parallel           true: prange loops run in parallel where that is proved right
+            %   Strict             true: an error if a prange loop cannot
+            %   AssumeIndependent  true: you vouch for what cannot be proved
+            %   Fastmath           true: sums and products may be re-ordered
+            %   Accuracy           'fast' (4 ULP), 'high' (about 1)
+            %   ErrorModel         'python': an integer divided by zero is an error; 'numpy': 0 and a warning
+            %   Register           name to keep the source under: then sp.call(name, ...) works in every client. Needs Like
+            %   Timeout            seconds
+            %
+            %   k   spiked.Kernel. Errors: spiked:invalid, with line and column of what is wrong.
+            defaults = struct();
+            for option = {'Kernel', 'Like', 'Parallel', 'Strict', 'AssumeIndependent', 'Fastmath', 'Accuracy', 'ErrorModel', 'Register', 'Timeout'}
+                defaults.(option{1}) = [];
+            end
+            o = spiked.internal.parseOptions('compile', defaults, varargin);
+            kernel = spiked.internal.kernelOf(source, o);
+            if iscell(o.Like)
+                params = spiked.internal.compileParams(kernel, o.Like, o.Register);
+                kernel = described(kernel, obj.request('compile', params, {}, o.Timeout));
+            elseif ~isempty(o.Like) || ~isempty(o.Register)
+                spiked.internal.fail('invalid', 'compile: Like must be a cell of arguments', 'for example ''Like'', {x, 0.5}');
+            end
+        end
+
+        function varargout = call(obj, kernel, varargin)
+            % call  Runs a kernel.
+            %
+            %   y = sp.call(k, x, 0.1)              k: of sp.compile, or the name of a registered kernel
+            %   [a, b] = sp.call(k, ...)            of a kernel that returns two values
+            %   [y, after] = sp.call(k, x, 0.1)     one output more: the arguments as the kernel left them, a cell
+            %
+            %   Arguments are passed by value: a kernel that writes into x changes after{1}, not your x.
+            %   x of n x 1 or 1 x n (and []) has one dimension in the kernel, a larger matrix its own; {x, 1} and {x, 2} say which.
+            %   A scalar is a number of its class: 5 is float64, int64(5) an integer, true a bool. Indices in the kernel start at 0.
+            %   Results: a scalar, a column for one dimension, else of its size, in the kernel's class. Time limit: sp.timeout.
+            %
+            %   Errors: spiked:invalid (does not compile, or failed: kernel, line and why), spiked:notFound, spiked:tooLarge, spiked:deadline.
+            arrays = spiked.internal.programArrays('call', varargin, true);
+            [result, arrays] = obj.request('call', spiked.internal.kernelParams('call', kernel), arrays);
+            [results, after] = spiked.internal.programResults(result, arrays, varargin);
+            varargout = spiked.internal.outputs('call', nargout, results, {after});
+        end
+
+        function [list, cache] = kernels(obj, varargin)
+            % kernels  The programs that the daemon has compiled, of all its clients.
+            %
+            %   list = sp.kernels()                    cell of structs: name, signature, expression, hits, compile_ns, ...
+            %   [list, cache] = sp.kernels()           and counts of the cache, a struct
+            %   list = sp.kernels('Forget', name)      drops one first, by name or id
+            o = spiked.internal.parseOptions('kernels', struct('Forget', ''), varargin);
+            params = struct();
+            if ~isempty(o.Forget)
+                params.forget = o.Forget;
+            end
+            result = obj.request('kernels', params);
+            list = spiked.internal.asList(result.kernels);
+            cache = result.cache;
+        end
+
         function [result, arrays, header] = request(obj, op, params, arrays, timeout)
             % request  Any operation of protocol/SPEC.md section 4, by its wire names and 0-based indices; the methods above are made of it.
             %
             %   [result, arrays, header] = sp.request(op, params, arrays, timeout)
             %
             %   params   struct; lists as cells
-            %   arrays   cell with a row {name, matrix, dimensions on the wire} for each array to send
+            %   arrays   cell with a row {name, matrix, dimensions on the wire or the whole descriptor} for each array to send
             %   result   struct; arrays: struct of the arrays of the reply; header: all of the reply's header
             %
             %   BUSY is tried again a few times, after as long as the daemon says. Warnings of the reply become spiked:warning.
@@ -213,7 +309,7 @@ classdef Client < handle
             if ~isempty(arrays)
                 data = arrays(:, 2);
             end
-            [request, sizes] = obj.requestHeader(op, params, arrays, timeout);
+            [request, sizes] = spiked.internal.requestHeader(op, params, arrays, timeout, obj.token);
             [head, pads, nbody] = spiked.internal.requestHead(id, request, sizes);
             obj.checkSize(op, numel(head), nbody);
             seconds = Inf;
@@ -230,27 +326,6 @@ classdef Client < handle
                 spiked.internal.fail('protocol', 'the reply belongs to another request');
             end
             s.finish();
-        end
-
-        function [header, sizes] = requestHeader(obj, op, params, arrays, timeout)
-            header = struct('op', op);
-            if ~isempty(fieldnames(params))
-                header.params = params;
-            end
-            if ~isempty(timeout)
-                header.deadline_ms = max(1, floor(spiked.internal.number(op, 'Timeout', timeout) * 1000));
-            end
-            if ~isempty(obj.token)
-                header.token = obj.token;
-            end
-            sizes = zeros(1, size(arrays, 1));
-            descriptors = cell(1, size(arrays, 1));
-            for i = 1:size(arrays, 1)
-                [descriptors{i}, sizes(i)] = spiked.internal.describeArray(arrays{i, :});
-            end
-            if ~isempty(descriptors)
-                header.arrays = descriptors;
-            end
         end
 
         function checkSize(obj, op, nhead, nbody)

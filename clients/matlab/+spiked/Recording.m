@@ -4,6 +4,7 @@ classdef Recording < handle
 %   rec.read(first, last, ...)      frames (frames, channels)
 %   rec.detectPeaks(...)            spikes
 %   rec.reduce(operations, ...)     mean, std, ... of each channel
+%   rec.map(kernel, ...)            a kernel of your own on each channel
 %
 %   Segments, frames and channels are counted from 1 here and from 0 in the daemon.
 %
@@ -163,6 +164,43 @@ classdef Recording < handle
             end
             [~, arrays] = obj.client.request('reduce', params, {}, o.Timeout);
             result = spiked.internal.reductionResult(operations, arrays);
+        end
+
+        function varargout = map(obj, kernel, varargin)
+            % map  Calls a kernel for each channel, in the daemon, on the samples themselves.
+            %
+            %   n = rec.map(k)                             k: of sp.compile, or the name of a registered kernel
+            %   n = rec.map(k, -50, weights)               further arguments, the same for all channels, as in spiked.Client.call; read-only
+            %   [low, times] = rec.map(k, ..., 'Preprocess', {spiked.bandpass(300, 6000)}, 'Scaled', true)
+            %
+            %   The kernel's first argument is the trace of one channel, of the stored class, or float32 after Preprocess or Scaled. Read-only.
+            %   Kernels are Python: indices inside start at 0, also those that they return.
+            %   The first text among the arguments begins the options:
+            %
+            %   Preprocess   cell of stages
+            %   Scaled       true: microvolts; false (default): as stored
+            %   Segment, First, Last   1-based, Last included; Segment is needed where there are several
+            %   Timeout      seconds
+            %
+            %   Each result: (1, channels) for a number, a cell (1, channels) of columns for a one-dimensional array.
+            %   Errors: spiked:invalid, which names the channel where the kernel failed; spiked:unsupported, spiked:tooLarge, spiked:deadline.
+            first = find(cellfun(@(a) ischar(a) || isa(a, 'string'), varargin), 1);
+            if isempty(first)
+                first = numel(varargin) + 1;
+            end
+            o = spiked.internal.parseOptions('map', struct('Preprocess', {{}}, 'Scaled', false, 'Segment', [], 'First', [], 'Last', [], ...
+                'Timeout', []), varargin(first:end));
+            params = spiked.internal.rangeParams('map', obj.name, o.Segment, o.First, o.Last);
+            params.dtype = obj.description.dtype;
+            params.preprocess = spiked.internal.stageList('map', o.Preprocess);
+            params.scaled = logical(o.Scaled);
+            program = spiked.internal.kernelParams('map', kernel);
+            for key = reshape(fieldnames(program), 1, [])
+                params.(key{1}) = program.(key{1});
+            end
+            arrays = spiked.internal.programArrays('map', varargin(1:first - 1), true);
+            [result, arrays] = obj.client.request('map', params, arrays, o.Timeout);
+            varargout = spiked.internal.outputs('map', nargout, spiked.internal.mapResults(result, arrays), {});
         end
     end
 end

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from .client import Client
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """A stretch without gaps: `num_samples` frames from `start_time_s` (s) on."""
 
     start_time_s: float
@@ -212,4 +210,5 @@ class Recording:
         ...     return at
         >>> times = rec.map(crossings, -50.0, preprocess=[spiked.bandpass(300, 6000)])    # doctest: +SKIP
         """
-        return mapping.run(self._client, {**self._params(segment, start, stop), "dtype": self.dtype.str}, {}, kernel, args, preprocess, scaled, timeout)
+        source = {**self._params(segment, start, stop), "dtype": self.dtype.str}
+        return mapping.run(self._client, source, {}, kernel, args, preprocess, scaled, timeout)
