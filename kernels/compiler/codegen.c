@@ -153,14 +153,38 @@ static enum status verify(struct codegen *cg, struct error *e)
 	return STATUS_OK;
 }
 
-static enum status optimise(struct codegen *cg, LLVMTargetMachineRef machine, struct error *e)
+/* LLVM's time grows with the square of a function's blocks and worse, and nothing can stop it: at these sizes it takes about a second. Larger functions get
+ * only the passes that take time in proportion to them; the values are the same. */
+enum { MANY_BLOCKS = 250, MANY_INSTRUCTIONS = 16000 };
+
+static bool is_large(LLVMValueRef f)
+{
+	size_t blocks = 0, instructions = 0;
+	for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b)) {
+		blocks++;
+		for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
+			instructions++;
+	}
+	return blocks > MANY_BLOCKS || instructions > MANY_INSTRUCTIONS;
+}
+
+static void leave_alone(struct codegen *cg, LLVMValueRef f)
+{
+	static const char *const names[] = { "optnone", "noinline" };
+	for (int i = 0; i < 2; i++) {
+		unsigned kind = LLVMGetEnumAttributeKindForName(names[i], strlen(names[i]));
+		LLVMAddAttributeAtIndex(f, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(cg->context, kind, 0));
+	}
+}
+
+static enum status run_passes(struct codegen *cg, LLVMTargetMachineRef machine, const char *passes, struct error *e)
 {
 	LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
 	LLVMPassBuilderOptionsSetLoopVectorization(options, 1);
 	LLVMPassBuilderOptionsSetSLPVectorization(options, 1);
 	LLVMPassBuilderOptionsSetLoopInterleaving(options, 1);
 	LLVMPassBuilderOptionsSetLoopUnrolling(options, 1);
-	LLVMErrorRef error = LLVMRunPasses(cg->module, "default<O3>", machine, options);
+	LLVMErrorRef error = LLVMRunPasses(cg->module, passes, machine, options);
 	LLVMDisposePassBuilderOptions(options);
 	if (!error)
 		return STATUS_OK;
@@ -168,6 +192,19 @@ static enum status optimise(struct codegen *cg, LLVMTargetMachineRef machine, st
 	error_set(e, STATUS_INTERNAL, NULL, NULL, "code generation: passes: %s", message);
 	LLVMDisposeErrorMessage(message);
 	return STATUS_INTERNAL;
+}
+
+static enum status optimise(struct codegen *cg, LLVMTargetMachineRef machine, struct error *e)
+{
+	bool any = false;
+	for (LLVMValueRef f = LLVMGetFirstFunction(cg->module); f; f = LLVMGetNextFunction(f))
+		any |= is_large(f);
+	if (any && run_passes(cg, machine, "function(sroa,early-cse,simplifycfg)", e) != STATUS_OK)
+		return STATUS_INTERNAL;
+	for (LLVMValueRef f = LLVMGetFirstFunction(cg->module); f && any; f = LLVMGetNextFunction(f))
+		if (is_large(f))
+			leave_alone(cg, f);
+	return run_passes(cg, machine, "default<O3>", e);
 }
 
 /* --- bytes --- */

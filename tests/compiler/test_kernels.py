@@ -196,3 +196,17 @@ def test_calls_that_multiply_meet_a_limit(compiler):
     source = "def g0(x):\n    return x + 1\n" + "".join(f"def g{k}(x):\n    return g{k - 1}(x) + g{k - 1}(x + 1)\n" for k in range(1, 40))
     with pytest.raises(Failure, match="64 calls inside each other, or 2000"):
         compiler.compile(source + "def f(x):\n    return g39(x)\n", [1.0])
+
+
+def test_large_functions(compiler):
+    """Beyond what LLVM optimises in reasonable time other passes are taken: the values are the same."""
+    lines = "".join(f"        x[i + {k}] = x[i - {k}] * c + {k}\n" for k in range(1, 300))
+    source = f"def f(x, c):\n    for i in range(301, len(x) - 300):\n{lines}    s = np.sum(np.sqrt(np.abs(x)))\n    return s\n"
+    x = np.random.default_rng(0).random(2000)
+    expected = x.copy()
+    namespace = {"np": np}
+    exec(source, namespace)
+    total = namespace["f"](expected, 0.5)
+    program = compiler.compile(source, [x, 0.5])
+    assert program(x, 0.5, threads=2) == pytest.approx(total, rel=1e-13)
+    assert np.array_equal(x, expected)
