@@ -7,6 +7,7 @@ The program: $SPIKED_BINARY, else build/spiked. Every wait has an end.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ WAIT_S = 30.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Started in the background of a script we inherit an ignored SIGINT, and nothing here could be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("filterwarnings", "ignore:.*has gaps")
 
 
