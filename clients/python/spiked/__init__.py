@@ -13,6 +13,9 @@ In place of NumExpr and of Numba:
 >>> from spiked import njit, prange
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any, List
+
 from .client import Client, connect, launch
 from .daemon import Daemon
 from .errors import (
@@ -43,14 +46,23 @@ from .errors import (
     Unsupported,
     VariableUnset,
 )
-from .expressions import NumExpr, disassemble, evaluate, re_evaluate, validate
 from .kernels import jit, njit, prange
-from .recording import Recording, Segment
 from .session import use
 from .shared import asarray, empty, zeros
 from .stages import bandpass, common_reference, highpass
-from .threads import detect_number_of_cores, get_num_threads, print_versions, set_num_threads
 from .wire import PEAK_DTYPE
+
+if TYPE_CHECKING:
+    from .expressions import NumExpr, disassemble, evaluate, re_evaluate, validate
+    from .recording import Recording, Segment
+    from .threads import detect_number_of_cores, get_num_threads, print_versions, set_num_threads
+
+# Imported when they are used: a process that only wants a kernel's answer has it some milliseconds sooner.
+_LATER = {
+    "NumExpr": "expressions", "disassemble": "expressions", "evaluate": "expressions", "re_evaluate": "expressions", "validate": "expressions",
+    "Recording": "recording", "Segment": "recording", "detect_number_of_cores": "threads", "get_num_threads": "threads", "print_versions": "threads",
+    "set_num_threads": "threads",
+}
 
 __version__ = "0.1.0"
 
@@ -62,3 +74,16 @@ __all__ = [
     "evaluate", "get_num_threads", "highpass", "jit", "launch", "njit", "prange", "print_versions", "re_evaluate", "set_num_threads", "use",
     "validate", "zeros",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module 'spiked' has no attribute {name!r}")
+    value = getattr(importlib.import_module("." + module, __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted(set(globals()) | set(__all__))
