@@ -4,6 +4,7 @@
  */
 #include "daemon/operations/call.h"
 #include "daemon/operations/program_json.h"
+#include "daemon/strided.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,16 +35,6 @@ static bool is_whole(const struct kernel_array *a, unsigned rank, size_t itemsiz
 }
 
 /* Copies a view, the last axis of `axes` innermost, into whole memory. */
-static void copy_items(uint8_t *to, const uint8_t *from, int64_t n, int64_t stride, size_t itemsize)
-{
-	switch (itemsize) {
-#define ITEMS(size) case size: for (int64_t i = 0; i < n; i++) memcpy(to + i * size, from + i * stride, size); break;
-	ITEMS(1) ITEMS(2) ITEMS(4) ITEMS(8) ITEMS(16)
-#undef ITEMS
-	default: break;
-	}
-}
-
 static void copy_view(uint8_t *to, const struct kernel_array *a, unsigned rank, size_t itemsize, bool fortran)
 {
 	int64_t at[KERNEL_MAX_RANK] = { 0 };

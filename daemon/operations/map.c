@@ -13,6 +13,7 @@
 #include "daemon/preprocess.h"
 #include "daemon/programs.h"
 #include "daemon/source.h"
+#include "daemon/strided.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -168,17 +169,6 @@ static enum status start(struct map *m, struct error *e)
 	return status;
 }
 
-/* One channel's items of a block, from rows to a line; loads and stores of a fixed size each. */
-static void spread(uint8_t *to, const uint8_t *from, size_t n, size_t row, size_t itemsize)
-{
-	switch (itemsize) {
-#define ITEMS(size) case size: for (size_t t = 0; t < n; t++) memcpy(to + t * size, from + t * row, size); break;
-	ITEMS(1) ITEMS(2) ITEMS(4) ITEMS(8) ITEMS(16)
-#undef ITEMS
-	default: break;
-	}
-}
-
 struct gather {
 	struct map *m;
 	const uint8_t *rows;
@@ -193,9 +183,9 @@ static void gather_channel(void *arg, size_t k)
 	size_t size = dtype_size(m->dtype), channel = m->first + k;
 	uint8_t *to = m->traces + (k * nframes(m) + (size_t)m->at) * size;
 	if (g->slab)
-		spread(to, (const uint8_t *)(slab_at(g->slab, channel / LANES, 0) + channel % LANES), g->n, LANES * sizeof(float), size);
+		copy_items(to, (const uint8_t *)(slab_at(g->slab, channel / LANES, 0) + channel % LANES), (int64_t)g->n, LANES * sizeof(float), size);
 	else
-		spread(to, g->rows + channel * size, g->n, source_frame_bytes(&m->source), size);
+		copy_items(to, g->rows + channel * size, (int64_t)g->n, (int64_t)source_frame_bytes(&m->source), size);
 }
 
 static enum status gather_stored(struct map *m, const struct executor *ex, struct gather *g, struct error *e)

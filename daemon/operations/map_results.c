@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/operations/map_results.h"
 #include "daemon/operations/program_json.h"
+#include "daemon/strided.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +57,7 @@ static enum status take_array(struct map_piece *piece, const struct kernel_array
 	piece->data = malloc((size_t)a->shape[0] * itemsize + 1);
 	if (!piece->data)
 		return STATUS_NO_MEMORY;
-	for (int64_t i = 0; i < a->shape[0]; i++)
-		memcpy(piece->data + (size_t)i * itemsize, (const uint8_t *)a->data + i * a->stride[0], itemsize);
+	copy_items(piece->data, a->data, a->shape[0], a->stride[0], itemsize);
 	return STATUS_OK;
 }
 

@@ -4,6 +4,7 @@
  * and looks at arena->failed once.
  */
 #include "kernels/compiler/ir.h"
+#include "kernels/compiler/types.h"
 
 #include <complex.h>
 #include <string.h>
@@ -39,11 +40,6 @@ struct ir_expr *ir_expr_new(struct ir_function *f, enum ir_kind kind, enum dtype
 	return e;
 }
 
-static bool is_signed(enum dtype d)
-{
-	return d == DTYPE_I8 || d == DTYPE_I16 || d == DTYPE_I32 || d == DTYPE_I64;
-}
-
 /* The value as the dtype holds it: cut to its width, extended again as union kernel_scalar says. */
 static union kernel_scalar constant_int(enum dtype dtype, int64_t value)
 {
@@ -52,7 +48,7 @@ static union kernel_scalar constant_int(enum dtype dtype, int64_t value)
 	unsigned unused = 64 - 8 * (unsigned)dtype_size(dtype);
 	if (dtype == DTYPE_BOOL)
 		s.i = value != 0;
-	else if (is_signed(dtype))
+	else if (dtype_is_signed(dtype))
 		s.i = (int64_t)((uint64_t)value << unused) >> unused;
 	else
 		s.u = (uint64_t)value << unused >> unused;

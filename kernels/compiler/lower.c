@@ -33,7 +33,6 @@ static void make_arguments(struct lowering *l, const struct request *q)
 {
 	struct ir_function *f = l->f;
 	l->arguments = lower_alloc(l, (q->nargs + 1) * sizeof *l->arguments);
-	l->narguments = q->nargs;
 	f->params = lower_alloc(l, (q->nargs + 1) * sizeof *f->params);
 	l->next_id = 1000 + q->nargs;
 	for (uint32_t k = 0; k < q->nargs; k++) {

@@ -186,13 +186,7 @@ static uint32_t stretched(struct lowering *l, uint32_t slot, const struct nest *
 {
 	uint32_t view = new_slot(l, l->f->arrays[slot].dtype, nest->rank, l->f->arrays[slot].root, nest->shape_id);
 	unsigned lead = nest->rank - rank_of(l, slot);
-	struct ir_stmt *s = emit(l, IR_VIEW);
-	s->array = view;
-	s->from = slot;
-	s->offset = lower_alloc(l, IR_MAX_RANK * sizeof *s->offset);
-	s->shape = lower_alloc(l, IR_MAX_RANK * sizeof *s->shape);
-	s->step = lower_alloc(l, IR_MAX_RANK * sizeof *s->step);
-	s->from_axis = lower_alloc(l, IR_MAX_RANK * sizeof *s->from_axis);
+	struct ir_stmt *s = emit_view(l, view, slot);
 	for (unsigned d = 0; d < nest->rank; d++) {
 		s->shape[d] = nest->shape[d];
 		s->from_axis[d] = d < lead ? -1 : (int)(d - lead);
@@ -314,18 +308,6 @@ struct ir_expr *array_size(struct lowering *l, struct value *array)
 }
 
 /* --- views --- */
-
-static struct ir_stmt *emit_view(struct lowering *l, uint32_t view, uint32_t from)
-{
-	struct ir_stmt *s = emit(l, IR_VIEW);
-	s->array = view;
-	s->from = from;
-	s->offset = lower_alloc(l, IR_MAX_RANK * sizeof *s->offset);
-	s->shape = lower_alloc(l, IR_MAX_RANK * sizeof *s->shape);
-	s->step = lower_alloc(l, IR_MAX_RANK * sizeof *s->step);
-	s->from_axis = lower_alloc(l, IR_MAX_RANK * sizeof *s->from_axis);
-	return s;
-}
 
 struct value *view_transpose(struct lowering *l, struct value *array)
 {

@@ -32,7 +32,7 @@ struct value *call_need(struct lowering *l, struct call *c, uint32_t k, const ch
 {
 	struct value *v = call_argument(l, c, k, name);
 	if (!v)
-		INVALID(l, c->place, NULL, "%.*s() needs %s%s", (int)c->name.nbytes, c->name.text, k ? "another argument" : "an argument", name ? "" : "");
+		INVALID(l, c->place, NULL, "%.*s() needs %s", (int)c->name.nbytes, c->name.text, k ? "another argument" : "an argument");
 	return v;
 }
 

@@ -110,12 +110,11 @@ struct lowering {
 	struct ir_reduction *reductions; /* put on the loops that for_each makes */
 	uint32_t nreductions;
 	struct variable **variables;
-	uint32_t nvariables, variable_capacity;
+	uint32_t nvariables;
 	uint64_t assigned[LOWER_ASSIGNED_WORDS]; /* bit set over variables: surely bound here */
 	bool dead;               /* the statement before left: what follows is not reached */
 	uint32_t line;
 	struct value **arguments; /* of the IR function */
-	uint32_t narguments;
 	struct error *error;
 	enum status status;
 	jmp_buf leave;
@@ -153,6 +152,7 @@ struct ir_stmt *emit(struct lowering *l, enum ir_stmt_kind kind);
 void emit_set(struct lowering *l, uint32_t local, struct ir_expr *e);
 void emit_check(struct lowering *l, struct ir_expr *good, enum kernel_error_code code, struct ir_expr *v0, struct ir_expr *v1);
 struct ir_stmt *emit_alloc(struct lowering *l, uint32_t slot, struct ir_expr **shape, bool zero);
+struct ir_stmt *emit_view(struct lowering *l, uint32_t view, uint32_t from); /* offset, shape, step, from_axis have room and are empty */
 struct ir_stmt *emit_store(struct lowering *l, uint32_t slot, struct ir_expr **index, struct ir_expr *e, bool in_bounds);
 struct ir_expr *load_in_bounds(struct lowering *l, uint32_t slot, struct ir_expr **index);
 /* for (*var) in 0..trips: *body, a loop of an array expression; returns the loop's marks */

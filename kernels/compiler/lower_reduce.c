@@ -321,13 +321,7 @@ static struct value *mean(struct lowering *l, struct place at, struct value *v, 
 static struct value *stretched_back(struct lowering *l, struct value *small, struct value *v, const bool *axes)
 {
 	uint32_t view = new_slot(l, l->f->arrays[small->slot].dtype, v->rank, l->f->arrays[small->slot].root, l->facts[v->slot].shape_id);
-	struct ir_stmt *s = emit(l, IR_VIEW);
-	s->array = view;
-	s->from = small->slot;
-	s->offset = lower_alloc(l, IR_MAX_RANK * sizeof *s->offset);
-	s->shape = lower_alloc(l, IR_MAX_RANK * sizeof *s->shape);
-	s->step = lower_alloc(l, IR_MAX_RANK * sizeof *s->step);
-	s->from_axis = lower_alloc(l, IR_MAX_RANK * sizeof *s->from_axis);
+	struct ir_stmt *s = emit_view(l, view, small->slot);
 	for (unsigned d = 0; d < v->rank; d++) {
 		s->shape[d] = lower_need(l, ir_shape(l->f, v->slot, d));
 		s->from_axis[d] = axes[d] ? -1 : (int)d;

@@ -176,6 +176,18 @@ struct ir_stmt *emit_alloc(struct lowering *l, uint32_t slot, struct ir_expr **s
 	return s;
 }
 
+struct ir_stmt *emit_view(struct lowering *l, uint32_t view, uint32_t from)
+{
+	struct ir_stmt *s = emit(l, IR_VIEW);
+	s->array = view;
+	s->from = from;
+	s->offset = lower_alloc(l, IR_MAX_RANK * sizeof *s->offset);
+	s->shape = lower_alloc(l, IR_MAX_RANK * sizeof *s->shape);
+	s->step = lower_alloc(l, IR_MAX_RANK * sizeof *s->step);
+	s->from_axis = lower_alloc(l, IR_MAX_RANK * sizeof *s->from_axis);
+	return s;
+}
+
 static uint8_t *flags_in_bounds(struct lowering *l, unsigned rank)
 {
 	uint8_t *flags = lower_alloc(l, rank + 1);

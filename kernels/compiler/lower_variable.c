@@ -259,13 +259,7 @@ static void assign_array(struct lowering *l, struct place at, struct scope *s, s
 		l->f->arrays[v->id].root = l->f->arrays[value->slot].root;
 		l->facts[v->id].shape_id = l->facts[value->slot].shape_id;
 	}
-	struct ir_stmt *view = emit(l, IR_VIEW);
-	view->array = v->id;
-	view->from = value->slot;
-	view->offset = lower_alloc(l, IR_MAX_RANK * sizeof *view->offset);
-	view->shape = lower_alloc(l, IR_MAX_RANK * sizeof *view->shape);
-	view->step = lower_alloc(l, IR_MAX_RANK * sizeof *view->step);
-	view->from_axis = lower_alloc(l, IR_MAX_RANK * sizeof *view->from_axis);
+	struct ir_stmt *view = emit_view(l, v->id, value->slot);
 	for (unsigned d = 0; d < v->rank; d++) {
 		view->shape[d] = lower_need(l, ir_shape(l->f, value->slot, d));
 		view->from_axis[d] = (int)d;

@@ -3,6 +3,7 @@
 #include "kernels/compiler/analysis.h"
 #include "kernels/compiler/interpret.h"
 #include "kernels/compiler/jit.h"
+#include "protocol/digest.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -192,10 +193,8 @@ static enum status make_object(struct program *p, const char *symbol, const char
 /* The symbol of the entry is in the object, and the object is shared by all daemons that ever meet this IR: so it is named by the IR. */
 static void name_entry(const char *key, char symbol[40])
 {
-	uint64_t h[2] = { UINT64_C(0xcbf29ce484222325), UINT64_C(0x84222325cbf29ce4) };
-	for (const char *c = key; *c; c++)
-		for (int i = 0; i < 2; i++)
-			h[i] = (h[i] ^ (uint8_t)*c) * (i ? UINT64_C(0x9e3779b97f4a7c15) : UINT64_C(0x100000001b3));
+	size_t n = strlen(key);
+	uint64_t h[2] = { digest_add(DIGEST_START, key, n), digest_add(~DIGEST_START, key, n) };
 	snprintf(symbol, 40, "k_%016llx%016llx", (unsigned long long)h[0], (unsigned long long)h[1]);
 }
 

@@ -127,7 +127,7 @@ def constant(name: str, value: Any) -> Dict[str, Any]:
     return {"dtype": kind.dtype, "weak": kind.weak, "value": out}
 
 
-def library(value: Any) -> Optional[str]:
+def public_name(value: Any) -> Optional[str]:
     """The name of a module or function that the language has ("numpy.sqrt"), or None."""
     if isinstance(value, types.ModuleType):
         return value.__name__ if value in (np, math) else None
@@ -217,7 +217,7 @@ class _Collector:
         elif isinstance(value, np.ndarray):
             entry = {"constant": constant(free, value[()])} if value.ndim == 0 else {"argument": True}
         else:
-            target = library(value)
+            target = public_name(value)
             if target == f"builtins.{free}":
                 return free
             if target is None:

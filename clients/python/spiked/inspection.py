@@ -189,7 +189,7 @@ def reduced(kernel: "Dispatcher") -> Any:
     cells = c.cells_of(function)
     for free in source.free:
         value = c.look_up(function, cells, free)
-        if value is not c._NOTHING and not (c.library(value) or "").startswith("builtins."):
+        if value is not c._NOTHING and not (c.public_name(value) or "").startswith("builtins."):
             values[free] = _Module(value.__name__) if type(value) is type(sys) else value
     parts = ((source.text, source.file, source.line), source.name, function.__module__, values, function.__defaults__, kernel.targetoptions,
              kernel._wanted)

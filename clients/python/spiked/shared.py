@@ -162,8 +162,8 @@ os.register_at_fork(before=pool.before_fork, after_in_child=pool.after_fork, aft
 
 def locate(array: np.ndarray) -> Optional[Tuple[int, int]]:
     """(file descriptor, offset) of a contiguous array, or of a view, in shared memory; None if it lies elsewhere."""
-    found = pool.find(array.__array_interface__["data"][0], array.nbytes)
-    return None if found is None else (found[0].fd, found[1])
+    found = memory_file(array.__array_interface__["data"][0], array.nbytes)
+    return None if found is None else (found[0], found[2])
 
 
 def memory_file(address: int, nbytes: int) -> Optional[Tuple[int, int, int]]:
