@@ -174,10 +174,10 @@ static void pair_roots(struct sos *s, struct roots *r)
 		if (cimag(p1) == 0)
 			p2 = any_real(r) ? take_pole(r, worst_pole(r, true)) : 0.0;
 		double z1 = take_nearest_zero(r, p1), z2 = take_nearest_zero(r, p1);
-		s->f64.b1[i] = -z1 - z2;
-		s->f64.b2[i] = z1 * z2;
-		s->f64.a1[i] = -creal(p1) - creal(p2);
-		s->f64.a2[i] = creal(multiply(p1, p2));
+		s->design.b1[i] = -z1 - z2;
+		s->design.b2[i] = z1 * z2;
+		s->design.a1[i] = -creal(p1) - creal(p2);
+		s->design.a2[i] = creal(multiply(p1, p2));
 	}
 }
 
@@ -192,16 +192,16 @@ static void solve_start(double a1, double a2, double B1, double B2, double *z)
 	z[0] = (top[2] - top[1] * z[1]) / top[0];
 }
 
-static void find_start(struct sos *s)
+void sos_steady(size_t nsections, const struct sos_f64 *c, double start[][2])
 {
 	double scale = 1.0;
-	for (size_t i = 0; i < s->nsections; i++) {
-		double gain = i ? 1.0 : s->f64.gain, a1 = s->f64.a1[i], a2 = s->f64.a2[i];
-		double b0 = gain, b1 = gain * s->f64.b1[i], b2 = gain * s->f64.b2[i];
+	for (size_t i = 0; i < nsections; i++) {
+		double gain = i ? 1.0 : c->gain, a1 = c->a1[i], a2 = c->a2[i];
+		double b0 = gain, b1 = gain * c->b1[i], b2 = gain * c->b2[i];
 		double z[2];
 		solve_start(a1, a2, b1 - a1 * b0, b2 - a2 * b0, z);
-		s->start[i][0] = scale * z[0];
-		s->start[i][1] = scale * z[1];
+		start[i][0] = scale * z[0];
+		start[i][1] = scale * z[1];
 		scale *= (b0 + b1 + b2) / (1 + a1 + a2);
 	}
 }
@@ -211,8 +211,8 @@ static size_t edge(const struct sos *s)
 {
 	size_t zeros = 0, poles = 0;
 	for (size_t i = 0; i < s->nsections; i++) {
-		zeros += s->f64.b2[i] == 0;
-		poles += s->f64.a2[i] == 0;
+		zeros += s->design.b2[i] == 0;
+		poles += s->design.a2[i] == 0;
 	}
 	return 3 * (2 * s->nsections + 1 - (zeros < poles ? zeros : poles));
 }
@@ -223,6 +223,35 @@ static bool usable(const struct sos *s)
 	for (size_t i = 0; i < s->nsections; i++)
 		finite = finite && isfinite(s->f64.a1[i]) && isfinite(s->f64.a2[i]) && isfinite(s->start[i][0]) && isfinite(s->start[i][1]);
 	return finite && s->radius <= SOS_MAX_RADIUS;
+}
+
+/* As many zeros at 1 as at -1, two for each section? */
+static bool is_band(const struct roots *r, size_t nsections)
+{
+	size_t high = 0, low = 0;
+	for (size_t i = 0; i < r->nzeros; i++) {
+		high += r->zero[i] == 1.0;
+		low += r->zero[i] == -1.0;
+	}
+	return high == nsections && low == nsections && r->nzeros == 2 * nsections;
+}
+
+/* From the design to what runs. */
+static void find_form(struct sos *s)
+{
+	s->f64 = s->design;
+	for (size_t i = 0; s->band && i < s->nsections; i++) {
+		s->f64.b1[i] = 0;
+		s->f64.b2[i] = -1;
+	}
+	s->f32.gain = (float)s->f64.gain;
+	for (size_t i = 0; i < s->nsections; i++) {
+		s->f32.b1[i] = (float)s->f64.b1[i];
+		s->f32.b2[i] = (float)s->f64.b2[i];
+		s->f32.a1[i] = (float)s->f64.a1[i];
+		s->f32.a2[i] = (float)s->f64.a2[i];
+	}
+	sos_steady(s->nsections, &s->f64, s->start);
 }
 
 /* From all digital poles and the zeros to a filter. */
@@ -239,18 +268,12 @@ static bool finish(struct sos *s, double gain, double complex *pole, size_t npol
 		r->pole[r->npoles++] = 0.0;
 		r->zero[r->nzeros++] = 0.0;
 	}
+	s->band = is_band(r, s->nsections);
 	pair_roots(s, r);
-	s->f64.gain = gain;
-	find_start(s);
+	s->design.gain = gain;
 	s->edge = edge(s);
 	s->wide = s->radius > SOS_WIDE_RADIUS;
-	s->f32.gain = (float)gain;
-	for (size_t i = 0; i < s->nsections; i++) {
-		s->f32.b1[i] = (float)s->f64.b1[i];
-		s->f32.b2[i] = (float)s->f64.b2[i];
-		s->f32.a1[i] = (float)s->f64.a1[i];
-		s->f32.a2[i] = (float)s->f64.a2[i];
-	}
+	find_form(s);
 	return usable(s);
 }
 

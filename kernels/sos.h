@@ -6,7 +6,10 @@
  *
  * Filter: the sections in order, one frame after the other, in transposed direct form II with b0 = 1 (the gain goes in front):
  *	x = gain * x                      once
- *	y = x + z0;  z0 = (b1 * x + z1) - a1 * y;  z1 = b2 * x - a2 * y;  x = y      for each section
+ *	y = x + z0;  z0 = fma(-a1, y, fma(b1, x, z1));  z1 = fma(-a2, y, b2 * x);  x = y      for each section
+ * A band-pass has as many zeros at 1 as at -1. It runs with one of each in every section ("band": b1 = 0, b2 = -1), whatever pairs the design
+ * has: the transfer function is the same and a section takes 3 operations instead of 5 (z0 = fma(-a1, y, z1), z1 = fma(-a2, y, -x)), and an
+ * offset of the input is gone after the first.
  * Samples are f32. State and arithmetic are f32 too, or f64 ("wide") when a pole lies near the unit circle.
  *
  * Why 0.99 is the border (SOS_WIDE_RADIUS). A rounding error that enters a state comes out through 1/A(z); for a pole pair rho*exp(+-jw)
@@ -16,7 +19,7 @@
  * offset of 20000 counts 0.001 (order 8: 0.02), below the step of the converter. The usual bands (300 Hz and up, to 48 kHz, order 5) have
  * rho < 0.99; narrow ones and those for LFP do not, and take two to three times as long.
  *
- * No contraction: all instruction sets give the same bits, and so does every cut of a run into pieces.
+ * Fused where written, nowhere else: all instruction sets give the same bits, and so does every cut of a run into pieces.
  * NaN and infinity stay in the state of their channel for good.
  * Denormals: when the input falls silent, states decay into denormals, which some CPUs take 100 times longer for (not Zen 5, where
  * denormal input was measured to cost less than 6 %). Every SOS_GRID frames, counted from the start of the run, states below 2^-80 are
@@ -48,10 +51,15 @@ struct sos {
 	size_t edge;                        /* frames of odd extension sosfiltfilt puts at each end */
 	double radius;                      /* of the pole farthest out */
 	bool wide;                          /* f64 state and arithmetic */
-	double start[SOS_MAX_SECTIONS][2];  /* states in the steady state of a constant input 1 */
-	struct sos_f64 f64;
+	bool band;                          /* b1 = 0 and b2 = -1 in all sections of f64 and f32 */
+	struct sos_f64 design;              /* SciPy's sections */
+	struct sos_f64 f64;                 /* the sections that run */
 	struct sos_f32 f32;                 /* f64 rounded */
+	double start[SOS_MAX_SECTIONS][2];  /* their states in the steady state of a constant input 1 */
 };
+
+/* The states that scipy.signal.sosfilt_zi gives for these sections. */
+void sos_steady(size_t nsections, const struct sos_f64 *c, double start[][2]);
 
 /* Butterworth designs: order 1..8, 0 < freq_min < freq_max < fs / 2; false if a pole comes out beyond
  * SOS_MAX_RADIUS or a coefficient is not finite (band edges too near to 0, fs/2 or each other). */

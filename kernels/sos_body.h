@@ -2,6 +2,7 @@
  *
  * Included by sos_simd.c once for f32 and once for f64 arithmetic; hence no include guard.
  *	REAL, INTEGER   type of states, and the integer of its size
+ *	FMA, FNMA       a * b + c and c - a * b on vectors, rounded once
  *	NAME(f)         f_f32 or f_f64
  *	COEFFICIENTS    member of struct sos
  */
@@ -17,15 +18,23 @@ static inline NAME(vector) NAME(flushed)(NAME(vector) z)
 	return (NAME(vector))((NAME(mask))z & keep);
 }
 
-/* One group of channels through nsections sections; nsections is a constant wherever this is inlined. */
+/* One group of channels through nsections sections; nsections and band are constants wherever this is inlined. */
 static inline __attribute__((always_inline)) void NAME(group)(const struct sos *s, REAL *z, const float *x, float *y, int direction,
-							      size_t nframes, bool flush, const int nsections)
+							      size_t nframes, bool flush, const int nsections, const bool band)
 {
 	NAME(vector) z0[SOS_MAX_SECTIONS], z1[SOS_MAX_SECTIONS];
 #pragma GCC unroll 8
 	for (int i = 0; i < nsections; i++) {
 		z0[i] = *(const NAME(vector) *)(z + (2 * i) * LANES);
 		z1[i] = *(const NAME(vector) *)(z + (2 * i + 1) * LANES);
+	}
+	NAME(vector) b1[SOS_MAX_SECTIONS], b2[SOS_MAX_SECTIONS], a1[SOS_MAX_SECTIONS], a2[SOS_MAX_SECTIONS];
+#pragma GCC unroll 8
+	for (int i = 0; i < nsections; i++) {
+		b1[i] = s->COEFFICIENTS.b1[i] - (NAME(vector)){ 0 };
+		b2[i] = s->COEFFICIENTS.b2[i] - (NAME(vector)){ 0 };
+		a1[i] = s->COEFFICIENTS.a1[i] - (NAME(vector)){ 0 };
+		a2[i] = s->COEFFICIENTS.a2[i] - (NAME(vector)){ 0 };
 	}
 	const ptrdiff_t step = direction * LANES;
 	const ptrdiff_t ahead = step * FETCH_FRAMES * (ptrdiff_t)sizeof *x;
@@ -35,8 +44,8 @@ static inline __attribute__((always_inline)) void NAME(group)(const struct sos *
 #pragma GCC unroll 8
 		for (int i = 0; i < nsections; i++) {
 			NAME(vector) out = v + z0[i];
-			z0[i] = (v * s->COEFFICIENTS.b1[i] + z1[i]) - out * s->COEFFICIENTS.a1[i];
-			z1[i] = v * s->COEFFICIENTS.b2[i] - out * s->COEFFICIENTS.a2[i];
+			z0[i] = FNMA(out, a1[i], band ? z1[i] : FMA(v, b1[i], z1[i]));
+			z1[i] = FNMA(out, a2[i], band ? -v : v * b2[i]);
 			v = out;
 		}
 		*(NAME(samples) *)y = __builtin_convertvector(v, NAME(samples));
@@ -50,8 +59,12 @@ static inline __attribute__((always_inline)) void NAME(group)(const struct sos *
 
 #define SECTIONS(n)                                                                                       \
 	case n:                                                                                           \
-		for (size_t g = 0; g < LANES; g += VECTOR_BYTES / sizeof(REAL))                           \
-			NAME(group)(s, z + g, x + g, y + g, direction, nframes, flush, n);                \
+		for (size_t g = 0; g < LANES; g += VECTOR_BYTES / sizeof(REAL)) {                         \
+			if (s->band)                                                                      \
+				NAME(group)(s, z + g, x + g, y + g, direction, nframes, flush, n, true);  \
+			else                                                                              \
+				NAME(group)(s, z + g, x + g, y + g, direction, nframes, flush, n, false); \
+		}                                                                                         \
 		break;
 
 void VARIANT(NAME(sos_tile))(const struct sos *s, REAL *z, const float *x, float *y, int direction, size_t nframes, bool flush)
