@@ -120,17 +120,29 @@ static size_t next_read(const struct feed *f)
 	return (size_t)(f->to - f->at < n ? f->to - f->at : n);
 }
 
+/* Straight into the pipeline, where it keeps frames as stored and the source can be read in any portions. */
+static void *room(struct feed *f, const struct executor *ex, size_t *n)
+{
+	size_t fits;
+	void *at = source_any_portion(f->source) ? pipeline_room(f->pipeline, ex, &fits) : NULL;
+	if (at)
+		*n = (size_t)(f->to - f->at) < fits ? (size_t)(f->to - f->at) : fits;
+	return at;
+}
+
 static enum status refill(struct feed *f, const struct executor *ex, struct error *e)
 {
 	size_t n = next_read(f);
 	f->rest = source_view(f->source, f->segment, f->at);
 	if (!f->rest) {
 		uint64_t start = clock_ns();
-		enum status status = source_read(f->source, f->segment, f->at, n, ex, f->buffer, e);
+		uint8_t *to = room(f, ex, &n);
+		to = to ? to : f->buffer;
+		enum status status = source_read(f->source, f->segment, f->at, n, ex, to, e);
 		source_count_read(f->source, start);
 		if (status)
 			return status;
-		f->rest = f->buffer;
+		f->rest = to;
 	}
 	f->nrest = n;
 	f->at += (int64_t)n;

@@ -226,6 +226,11 @@ const void *source_view(const struct source *s, size_t segment, int64_t start)
 	return (const uint8_t *)s->array->data + (size_t)start * source_frame_bytes(s);
 }
 
+bool source_any_portion(const struct source *s)
+{
+	return !s->recording || s->recording->storage == STORAGE_CONTIGUOUS;
+}
+
 size_t source_span(const struct source *s, size_t wanted, size_t budget)
 {
 	size_t n = budget / source_frame_bytes(s);

@@ -52,6 +52,9 @@ enum status source_read(struct source *s, size_t segment, int64_t start, size_t 
 /* The same without a copy, if the frames lie here already (an inline array in C order); NULL otherwise. */
 const void *source_view(const struct source *s, size_t segment, int64_t start);
 
+/* Do reads of any few frames cost no more than one long read? Not so where whole chunks are decoded. */
+bool source_any_portion(const struct source *s);
+
 /* A good number of frames for one read, near `wanted`. */
 size_t source_span(const struct source *s, size_t wanted, size_t budget);
 

@@ -8,6 +8,8 @@
  * A zero-phase stage takes blocks of `grid` frames, with margins, from the reach before it and appends them filtered to the one behind. All share
  * one grid, so a block that enters completes at most one block in each. The last reach is emptied at the start of each call; the
  * others drop what no later block reads.
+ *
+ * When the chain begins with a zero-phase stage, reach 0 keeps the frames as stored, and its filter converts them while it passes over them.
  */
 #include "kernels/pipeline.h"
 
@@ -29,9 +31,11 @@ enum {
 
 struct reach {
 	size_t stage, nstages;   /* the stages in place: plan.stages[stage] and the following */
-	float *x;
 	size_t capacity;         /* frames */
+	float *x;                /* a slab */
 	size_t tile_stride;      /* floats */
+	char *stored;            /* or [capacity] frames as stored; the first that counts is number `begin` of them */
+	size_t begin;
 	int64_t first;           /* of the segment: its first frame */
 	size_t nframes;
 	/* Of the zero-phase stage behind; the last reach has none. */
@@ -43,6 +47,7 @@ struct pipeline {
 	struct plan plan;
 	size_t nchannels, ntiles, max_chunk;
 	enum dtype dtype;
+	size_t row_bytes;        /* of a frame as stored */
 	double *gain, *offset;   /* NULL without */
 	size_t nreaches;
 	struct reach reaches[MAX_REACHES];
@@ -83,14 +88,37 @@ static void find_reaches(struct pipeline *p)
 	}
 }
 
-/* Frames a reach must hold: a block with both margins, and in later ones, where whole blocks arrive, one block more. An odd number, so that
- * the same frame of different tiles falls into different sets of the caches. */
+/* Does reach 0 keep frames as stored? */
+static bool keeps_stored(const struct pipeline *p)
+{
+	return p->reaches[0].zero_phase && p->reaches[0].nstages == 0;
+}
+
+/* Frames a reach must hold: a block with both margins; in later ones, where whole blocks arrive, one block more; and so in one that keeps frames as
+ * stored, which are moved only when it is full. In slabs an odd number, so that the same frame of different tiles falls into different sets of
+ * the caches. */
 static size_t capacity(const struct pipeline *p, size_t i)
 {
 	const struct reach *r = &p->reaches[i];
 	if (!r->zero_phase)
 		return (i ? p->plan.grid : p->max_chunk) | 1;
-	return (p->plan.grid * (i ? 2 : 1) + 2 * r->zero_phase->margin) | 1;
+	return (p->plan.grid * (i || keeps_stored(p) ? 2 : 1) + 2 * r->zero_phase->margin) | 1;
+}
+
+/* Places a reach's buffer; r->capacity is known. */
+static bool lay_out_reach(struct pipeline *p, struct reach *r, bool stored, size_t *total, char *arena)
+{
+	size_t at = 0;
+	bool fits;
+	if (stored) {
+		fits = carve(total, r->capacity, p->row_bytes, &at);
+		r->stored = arena ? arena + at : NULL;
+		return fits;
+	}
+	fits = !__builtin_mul_overflow(r->capacity, (size_t)LANES, &r->tile_stride) && r->tile_stride <= SIZE_MAX / sizeof(float);
+	fits = fits && carve(total, p->ntiles, fits ? r->tile_stride * sizeof(float) : 0, &at);
+	r->x = arena ? (float *)(arena + at) : NULL;
+	return fits;
 }
 
 static size_t filter_scratch_frames(const struct pipeline *p)
@@ -124,10 +152,7 @@ static bool lay_out(struct pipeline *p, bool scaled, size_t *total)
 	for (size_t i = 0; i < p->nreaches; i++) {
 		struct reach *r = &p->reaches[i];
 		r->capacity = capacity(p, i);
-		fits = fits && !__builtin_mul_overflow(r->capacity, (size_t)LANES, &r->tile_stride);
-		fits = fits && r->tile_stride <= SIZE_MAX / sizeof(float);
-		fits = fits && carve(total, p->ntiles, fits ? r->tile_stride * sizeof(float) : 0, &at);
-		r->x = arena ? (float *)(arena + at) : NULL;
+		fits = fits && lay_out_reach(p, r, i == 0 && keeps_stored(p), total, arena);
 	}
 	for (size_t i = 0; i < p->plan.nstages; i++) {
 		if (!p->plan.stages[i].causal)
@@ -162,6 +187,7 @@ static enum status describe(struct pipeline *p, const struct pipeline_spec *spec
 	p->ntiles = (spec->nchannels + LANES - 1) / LANES;
 	p->max_chunk = max_chunk;
 	p->dtype = spec->dtype;
+	p->row_bytes = p->nchannels * dtype_size(p->dtype);
 	find_reaches(p);
 	return STATUS_OK;
 }
@@ -230,7 +256,7 @@ void pipeline_reset(struct pipeline *p, int64_t first_frame, int64_t segment_fra
 	for (size_t i = 0; i < p->nreaches; i++) {
 		struct reach *r = &p->reaches[i];
 		r->first = first;
-		r->nframes = 0;
+		r->begin = r->nframes = 0;
 		if (!r->zero_phase)
 			break;
 		/* The first block with a whole left margin; from the start of the segment that is the first block. */
@@ -301,8 +327,7 @@ static void frames_piece(void *arg, size_t worker, size_t i)
 	float *x = job->r->x + (job->at + start) * LANES;
 
 	if (job->frames)
-		convert_frames(p->dtype, job->frames + start * p->nchannels * dtype_size(p->dtype), n, p->nchannels, p->gain, p->offset, x,
-			       job->r->tile_stride);
+		convert_frames(p->dtype, job->frames + start * p->row_bytes, n, p->nchannels, p->gain, p->offset, x, job->r->tile_stride);
 	for (size_t s = 0; s < job->nstages; s++) {
 		if (p->plan.stages[job->stage + s].op == REFERENCE_MEDIAN)
 			reference_median(x, job->r->tile_stride, n, p->nchannels, p->reference_scratch + worker * p->reference_scratch_bytes);
@@ -329,6 +354,52 @@ static void causal_tile(void *arg, size_t worker, size_t tile)
 	if (!p->started[job->stage])
 		sos_start(sos, &p->states[job->stage][tile], x);
 	sos_run(sos, &p->states[job->stage][tile], x, x, 1, job->n);
+}
+
+/* --- frames as stored --- */
+
+struct copy_job {
+	char *to;
+	const char *from;
+	size_t nbytes;
+};
+
+enum { COPY_BYTES = 256 << 10 };
+
+static void copy_piece(void *arg, size_t worker, size_t i)
+{
+	const struct copy_job *job = arg;
+	size_t start = i * COPY_BYTES, n = job->nbytes - start < COPY_BYTES ? job->nbytes - start : COPY_BYTES;
+	(void)worker;
+	memcpy(job->to + start, job->from + start, n);
+}
+
+/* The two must not overlap. */
+static void copy(const struct executor *ex, char *to, const char *from, size_t nbytes)
+{
+	struct copy_job job = { to, from, nbytes };
+	spread(ex, (nbytes + COPY_BYTES - 1) / COPY_BYTES, MAX_WORKERS, copy_piece, &job);
+}
+
+/* Where the next frames go; what is there moves to the front if it stands in their way. */
+static char *next_stored(struct pipeline *p, struct reach *r, size_t n, const struct executor *ex)
+{
+	if (r->begin + r->nframes + n > r->capacity) {
+		if (r->begin >= r->nframes)
+			copy(ex, r->stored, r->stored + r->begin * p->row_bytes, r->nframes * p->row_bytes);
+		else
+			memmove(r->stored, r->stored + r->begin * p->row_bytes, r->nframes * p->row_bytes);
+		r->begin = 0;
+	}
+	return r->stored + (r->begin + r->nframes) * p->row_bytes;
+}
+
+static void append_stored(struct pipeline *p, struct reach *r, size_t n, const char *frames, const struct executor *ex)
+{
+	char *to = next_stored(p, r, n, ex);
+	if (to != frames)
+		copy(ex, to, frames, n * p->row_bytes);
+	r->nframes += n;
 }
 
 /* Appends n frames, which stand at `frames` as stored or, if that is NULL, already in the buffer, and runs the reach's stages on them. */
@@ -378,7 +449,9 @@ static void trim(struct pipeline *p, struct reach *r)
 	size_t drop = droppable(r);
 	if (drop == 0)
 		return;
-	for (size_t tile = 0; tile < p->ntiles; tile++)
+	if (r->stored)
+		r->begin += drop;
+	for (size_t tile = 0; !r->stored && tile < p->ntiles; tile++)
 		drop_from_tile(r, tile, drop);
 	r->first += (int64_t)drop;
 	r->nframes -= drop;
@@ -396,10 +469,23 @@ static void block_tile(void *arg, size_t worker, size_t tile)
 {
 	const struct block_job *job = arg;
 	const struct pipeline *p = job->p;
-	const float *x = job->r->x + tile * job->r->tile_stride + job->from * LANES;
 	float *y = job->to->x + tile * job->to->tile_stride + job->to->nframes * LANES;
 	float *scratch = (float *)(p->filter_scratch + worker * p->filter_scratch_bytes);
+	size_t channel = tile * LANES;
 
+	if (job->r->stored) {
+		struct stored_tile in = {
+			.dtype = p->dtype,
+			.frames = job->r->stored + (job->r->begin + job->from) * p->row_bytes + channel * dtype_size(p->dtype),
+			.frame_bytes = p->row_bytes,
+			.nlanes = p->nchannels - channel < LANES ? p->nchannels - channel : LANES,
+			.gain = p->gain ? p->gain + channel : NULL,
+			.offset = p->gain ? p->offset + channel : NULL,
+		};
+		zero_phase_stored(&job->r->zero_phase->sos, &in, job->nread, job->skip, job->nwanted, scratch, y);
+		return;
+	}
+	const float *x = job->r->x + tile * job->r->tile_stride + job->from * LANES;
 	zero_phase_tile(&job->r->zero_phase->sos, x, job->nread, job->skip, job->nwanted, scratch, y);
 	drop_from_tile(job->r, tile, job->drop); /* while the tile is in the cache */
 }
@@ -437,6 +523,8 @@ static void run_block(struct pipeline *p, size_t i, int64_t stop, const struct e
 	spread(ex, p->ntiles, p->filter_workers, block_tile, &job);
 	r->first += (int64_t)job.drop;
 	r->nframes -= job.drop;
+	if (r->stored)
+		r->begin += job.drop;
 	append(p, to, job.nwanted, NULL, ex);
 	if (to->zero_phase)
 		trim(p, to);
@@ -486,12 +574,22 @@ static struct slab last_slab(const struct pipeline *p)
 	return (struct slab){ r->x, p->nchannels, p->ntiles, r->tile_stride, r->nframes, r->first };
 }
 
+void *pipeline_room(struct pipeline *p, const struct executor *ex, size_t *nframes)
+{
+	struct reach *r = &p->reaches[0];
+	*nframes = r->stored ? taken(p, r->capacity) : 0;
+	return *nframes ? next_stored(p, r, *nframes, ex) : NULL;
+}
+
 void pipeline_step(struct pipeline *p, const void *frames, size_t nframes, const struct executor *ex, size_t *consumed, struct slab *out)
 {
 	struct reach *r = &p->reaches[0];
 	empty_last(p);
 	*consumed = taken(p, nframes);
-	append(p, r, *consumed, frames, ex);
+	if (r->stored)
+		append_stored(p, r, *consumed, frames, ex);
+	else
+		append(p, r, *consumed, frames, ex);
 	if (r->zero_phase) {
 		trim(p, r);
 		run_blocks(p, ex);

@@ -81,6 +81,10 @@ void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop
  * No allocation, no I/O. */
 void pipeline_step(struct pipeline *p, const void *frames, size_t nframes, const struct executor *ex, size_t *consumed, struct slab *out);
 
+/* Where the caller may put the next frames itself, up to *nframes of them, and then pass that address to pipeline_step: saves a copy of all
+ * samples. NULL if frames are converted as they arrive. Valid until the next call. */
+void *pipeline_room(struct pipeline *p, const struct executor *ex, size_t *nframes);
+
 /* The segment has ended: call until *out holds 0 frames. Afterwards only pipeline_reset and pipeline_free. */
 void pipeline_flush(struct pipeline *p, const struct executor *ex, struct slab *out);
 

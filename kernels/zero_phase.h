@@ -7,6 +7,7 @@
 #define KERNELS_ZERO_PHASE_H
 
 #include "kernels/sos.h"
+#include "protocol/dtype.h"
 
 /* Filters nread frames at x and writes nwanted of them, from frame `skip` on, to y.
  *
@@ -15,5 +16,17 @@
  *
  * The extension is s->edge frames, or nread - 1 if there are fewer to mirror (SciPy raises then). */
 void zero_phase_tile(const struct sos *s, const float *x, size_t nread, size_t skip, size_t nwanted, float *scratch, float *y);
+
+/* A tile of frames as stored: what convert_tile takes (kernels/convert.h). */
+struct stored_tile {
+	enum dtype dtype;
+	const char *frames;          /* the tile's first value in the first frame */
+	size_t frame_bytes, nlanes;  /* from one frame to the next; values of the tile in each */
+	const double *gain, *offset;
+};
+
+/* The same bits from frames that are still as stored: they are converted piece by piece just before the filter passes over them, which saves a
+ * trip of all samples through memory. */
+void zero_phase_stored(const struct sos *s, const struct stored_tile *in, size_t nread, size_t skip, size_t nwanted, float *scratch, float *y);
 
 #endif

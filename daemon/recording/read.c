@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN_BYTES = 2 << 20, TILE_BYTES = 1 << 20, HELPER_BYTES = 16 << 20, REPLY_SLACK = 1 << 20 };
+enum { RUN_BYTES = 512 << 10, TILE_BYTES = 1 << 20, HELPER_BYTES = 16 << 20, REPLY_SLACK = 1 << 20 };
 enum { LINE_BYTES = 64, GROUP = 64, GROUP_BYTES = 64 << 20, GROUP_FRAMES = 256 };
 
 struct job {

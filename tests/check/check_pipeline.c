@@ -97,8 +97,15 @@ static struct output push(const struct pipeline_spec *spec, const char *frames, 
 		const char *chunk = frames + (size_t)from * row;
 		from += (int64_t)n;
 		do {
-			size_t consumed;
-			pipeline_step(p, chunk, n, ex, &consumed, &slab);
+			size_t consumed, fits;
+			/* Now and then through the pipeline's own buffer. */
+			void *room = check_below(2) ? pipeline_room(p, ex, &fits) : NULL;
+			if (room && fits <= n)
+				memcpy(room, chunk, fits * row);
+			else
+				room = NULL;
+			pipeline_step(p, room ? room : chunk, room ? fits : n, ex, &consumed, &slab);
+			check_that(!room || consumed == fits, "consumed %zu of %zu from its own buffer", consumed, fits);
 			check_that(consumed <= n && consumed <= max_chunk && (consumed > 0 || n == 0), "consumed %zu of %zu", consumed, n);
 			take(&o, &slab);
 			chunk += consumed * row;
