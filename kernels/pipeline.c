@@ -56,6 +56,7 @@ struct pipeline {
 	size_t filter_workers, reference_workers;
 	size_t filter_scratch_bytes, reference_scratch_bytes; /* of one worker */
 	char *filter_scratch, *reference_scratch;
+	bool pieces;             /* no grid: a block is all there is at the flush */
 	int64_t segment_frames;  /* -1: not known */
 	int64_t segment_end;     /* known from the flush on, before that INT64_MAX */
 	char *arena;             /* everything above that is an array */
@@ -102,6 +103,8 @@ static size_t capacity(const struct pipeline *p, size_t i)
 	const struct reach *r = &p->reaches[i];
 	if (!r->zero_phase)
 		return (i ? p->plan.grid : p->max_chunk) | 1;
+	if (p->pieces)
+		return p->plan.grid | 1;
 	return (p->plan.grid * (i || keeps_stored(p) ? 2 : 1) + 2 * r->zero_phase->margin) | 1;
 }
 
@@ -126,7 +129,7 @@ static size_t filter_scratch_frames(const struct pipeline *p)
 	size_t most = 0;
 	for (size_t i = 0; i < p->plan.nstages; i++) {
 		const struct plan_stage *s = &p->plan.stages[i];
-		size_t frames = p->plan.grid + 2 * s->margin + 2 * s->sos.edge;
+		size_t frames = p->plan.grid + (p->pieces ? 0 : 2 * s->margin) + 2 * s->sos.edge;
 		if (s->zero_phase && frames > most)
 			most = frames;
 	}
@@ -188,6 +191,7 @@ static enum status describe(struct pipeline *p, const struct pipeline_spec *spec
 	p->max_chunk = max_chunk;
 	p->dtype = spec->dtype;
 	p->row_bytes = p->nchannels * dtype_size(p->dtype);
+	p->pieces = spec->piece_frames > 0;
 	find_reaches(p);
 	return STATUS_OK;
 }
@@ -261,7 +265,9 @@ void pipeline_reset(struct pipeline *p, int64_t first_frame, int64_t segment_fra
 			break;
 		/* The first block with a whole left margin; from the start of the segment that is the first block. */
 		if (first > 0)
-			first = (first + (int64_t)r->zero_phase->margin + grid - 1) / grid * grid;
+			first += (int64_t)r->zero_phase->margin;
+		if (!p->pieces)
+			first = (first + grid - 1) / grid * grid;
 		r->next = first;
 	}
 }
@@ -299,13 +305,27 @@ void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop
 			continue;
 		}
 		int64_t margin = (int64_t)plan_margin(s->freq_min_hz, spec->fs_hz);
-		start = start / grid * grid - margin;
-		stop = (stop + grid - 1) / grid * grid + margin;
+		if (!spec->piece_frames) {
+			start = start / grid * grid;
+			stop = (stop + grid - 1) / grid * grid;
+		}
+		start -= margin;
+		stop += margin;
 		start = start > 0 ? start : 0;
 		stop = stop < segment_frames ? stop : segment_frames;
 	}
 	*from = start;
 	*to = stop;
+}
+
+size_t pipeline_piece(const struct pipeline_spec *spec, size_t nframes)
+{
+	for (size_t i = 0; i < spec->nstages && i < PIPELINE_MAX_STAGES; i++) {
+		const struct stage_spec *s = &spec->stages[i];
+		if (s->kind != STAGE_COMMON_REFERENCE && s->zero_phase)
+			nframes += 2 * plan_margin(s->freq_min_hz, spec->fs_hz);
+	}
+	return nframes;
 }
 
 /* --- stages in place --- */
@@ -494,10 +514,23 @@ static void block_tile(void *arg, size_t worker, size_t tile)
 static bool block_ready(const struct pipeline *p, const struct reach *r, int64_t *stop)
 {
 	int64_t end = r->first + (int64_t)r->nframes;
+	if (p->pieces) {
+		*stop = end;
+		return p->segment_end != INT64_MAX && r->next < end;
+	}
 	*stop = r->next + (int64_t)p->plan.grid + (int64_t)r->zero_phase->margin;
 	if (*stop > p->segment_end)
 		*stop = p->segment_end;
 	return r->next < end && *stop <= end;
+}
+
+/* The end of what comes out of a block that reads up to `stop`. */
+static int64_t block_end(const struct pipeline *p, const struct reach *r, int64_t stop)
+{
+	int64_t end = r->next + (int64_t)p->plan.grid;
+	if (p->pieces)
+		return stop < p->segment_frames ? stop - (int64_t)r->zero_phase->margin : stop;
+	return end < stop ? end : stop;
 }
 
 static void run_block(struct pipeline *p, size_t i, int64_t stop, const struct executor *ex)
@@ -506,7 +539,11 @@ static void run_block(struct pipeline *p, size_t i, int64_t stop, const struct e
 	int64_t start = r->next - (int64_t)r->zero_phase->margin;
 	if (start < r->first)
 		start = r->first; /* only at the start of the segment */
-	int64_t wanted_end = r->next + (int64_t)p->plan.grid < stop ? r->next + (int64_t)p->plan.grid : stop;
+	int64_t wanted_end = block_end(p, r, stop);
+	if (wanted_end <= r->next) { /* a piece that is all margin */
+		r->next = stop;
+		return;
+	}
 	struct block_job job = {
 		.p = p,
 		.r = r,
@@ -519,14 +556,14 @@ static void run_block(struct pipeline *p, size_t i, int64_t stop, const struct e
 	if (to->nframes == 0)
 		to->first = r->next;
 	r->next += (int64_t)p->plan.grid;
-	job.drop = droppable(r);
+	job.drop = p->pieces ? 0 : droppable(r);
 	spread(ex, p->ntiles, p->filter_workers, block_tile, &job);
 	r->first += (int64_t)job.drop;
 	r->nframes -= job.drop;
 	if (r->stored)
 		r->begin += job.drop;
 	append(p, to, job.nwanted, NULL, ex);
-	if (to->zero_phase)
+	if (to->zero_phase && !p->pieces)
 		trim(p, to);
 }
 
@@ -553,7 +590,7 @@ static size_t taken(const struct pipeline *p, size_t n)
 		n = p->max_chunk;
 	if (n > r->capacity - r->nframes)
 		n = r->capacity - r->nframes;
-	if (r->zero_phase) {
+	if (r->zero_phase && !p->pieces) {
 		int64_t need = r->next + (int64_t)p->plan.grid + (int64_t)r->zero_phase->margin - r->first - (int64_t)r->nframes;
 		if (n > (uint64_t)need)
 			n = (size_t)need;
@@ -590,7 +627,7 @@ void pipeline_step(struct pipeline *p, const void *frames, size_t nframes, const
 		append_stored(p, r, *consumed, frames, ex);
 	else
 		append(p, r, *consumed, frames, ex);
-	if (r->zero_phase) {
+	if (r->zero_phase && !p->pieces) {
 		trim(p, r);
 		run_blocks(p, ex);
 	}

@@ -19,6 +19,10 @@
  * (out->first_frame tells where the output begins); and when the frames end before segment_frames does, the blocks that would need
  * the rest do not come. pipeline_halo and pipeline_span say what to push. Causal stages are right only from frame 0 of the segment on.
  *
+ * Pieces: with spec.piece_frames the pipeline does without the grid, as SpikeInterface does. What is pushed from a reset to the flush is one piece,
+ * each zero-phase stage filters all it gets of it at once, and gives what lies `margin` frames inside its ends (up to the ends where these are
+ * the segment's). The frames then depend, within the filter's edge tolerance, on where the piece was cut. They come out at the flush.
+ *
  * NaN and infinity: a zero-phase stage carries them to the whole block that has read one, a causal stage to all that follows in that channel, a
  * reference to all channels of the frame. The invariant holds up to which NaN it is (sign and payload).
  *
@@ -55,6 +59,7 @@ struct pipeline_spec {
 	struct stage_spec stages[PIPELINE_MAX_STAGES];
 	int64_t first_frame;             /* where in the segment the first frame stands that will be pushed; 0 for a whole segment */
 	int64_t segment_frames;          /* frames in the segment if known, else -1; only used to clip margins */
+	size_t piece_frames;             /* most frames of a piece, with its margins; 0: the grid. Needs segment_frames in pipeline_reset */
 };
 
 struct pipeline;
@@ -72,9 +77,12 @@ size_t pipeline_bytes(const struct pipeline_spec *spec, size_t max_chunk);
  * (0 without zero-phase stages; causal filters need everything from frame 0 on: *from_start is then true). */
 void pipeline_halo(const struct pipeline_spec *spec, size_t *before, size_t *behind, bool *from_start);
 
-/* The same for one request, without more than it needs: push [*from, *to), with first_frame = *from and segment_frames told, and the output
+/* The same for one request, without more than it needs (or, with piece_frames, for one piece): push [*from, *to), with first_frame = *from and segment_frames told, and the output
  * holds at least [start, stop), 0 <= start <= stop <= segment_frames. */
 void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop, int64_t segment_frames, int64_t *from, int64_t *to);
+
+/* The piece_frames that pieces of `nframes` wanted frames need. */
+size_t pipeline_piece(const struct pipeline_spec *spec, size_t nframes);
 
 /* Consumes 1 to max_chunk (0 if nframes is 0) of `nframes` frames at `frames` (C order, nchannels values of dtype each, any alignment).
  * *consumed: how many; call again with the rest. *out: the frames that are ready, valid until the next call; may hold 0 frames.

@@ -26,10 +26,12 @@ static bool is_zero_phase(const struct stage_spec *s)
 	return s->kind != STAGE_COMMON_REFERENCE && s->zero_phase;
 }
 
-/* A power of two, and at least twice the largest margin, so that margins never cost more than 3/4 of the filtering. */
+/* A power of two, and at least twice the largest margin, so that margins never cost more than 3/4 of the filtering. A piece is one block. */
 size_t plan_grid(const struct pipeline_spec *spec)
 {
 	size_t grid = 0;
+	if (spec->piece_frames)
+		return spec->piece_frames;
 	for (size_t i = 0; i < spec->nstages && i < PIPELINE_MAX_STAGES; i++) {
 		if (!is_zero_phase(&spec->stages[i]))
 			continue;
