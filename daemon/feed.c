@@ -24,14 +24,6 @@ struct feed {
 	bool flushing;
 };
 
-static bool has_causal(const struct pipeline_spec *spec)
-{
-	size_t before, behind;
-	bool from_start;
-	pipeline_halo(spec, &before, &behind, &from_start);
-	return from_start;
-}
-
 enum status feed_new(struct feed **out, struct source *source, struct pipeline_spec *spec, struct error *e)
 {
 	const struct config *c = &source->request->settings->config;
@@ -85,24 +77,10 @@ size_t feed_bytes(const struct feed *f)
 	return f->nbytes;
 }
 
-/* Five periods of the lowest frequency: a Butterworth filter's state has then decayed below rounding. */
-static int64_t warm_up(const struct pipeline_spec *spec)
-{
-	double lowest = spec->fs_hz;
-	for (size_t i = 0; i < spec->nstages; i++)
-		if (spec->stages[i].kind != STAGE_COMMON_REFERENCE && spec->stages[i].freq_min_hz < lowest)
-			lowest = spec->stages[i].freq_min_hz;
-	return (int64_t)(5 * spec->fs_hz / lowest);
-}
-
 void feed_seek(struct feed *f, size_t segment, int64_t start, int64_t stop, bool rough)
 {
 	int64_t nframes = source_frames(f->source, segment), from, to;
-	pipeline_span(&f->spec, start, stop, nframes, &from, &to);
-	if (rough && has_causal(&f->spec)) {
-		from = start - warm_up(&f->spec);
-		from = from < 0 ? 0 : from;
-	}
+	pipeline_span(&f->spec, start, stop, nframes, rough, &from, &to);
 	f->segment = segment;
 	f->start = start;
 	f->stop = stop;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The chain is cut at its zero-phase stages into reaches. A reach is a buffer of frames in time order, with the stages that work in place
- * on what arrives there (causal filters, references):
+ * The chain is cut at its stages of blocks (zero-phase filters and the like) into reaches. A reach is a buffer of frames in time order, with the stages that work in place
+ * on what arrives there (causal filters, stages of frames):
  *
  *	frames -> convert -> [reach 0, in place] -> zero-phase 0 -> [reach 1, in place] -> zero-phase 1 -> ... -> [last reach] -> out
  *
@@ -15,9 +15,7 @@
 
 #include "kernels/convert.h"
 #include "kernels/plan.h"
-#include "kernels/reference.h"
 #include "kernels/spread.h"
-#include "kernels/zero_phase.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +23,7 @@
 enum {
 	MAX_REACHES = PIPELINE_MAX_STAGES + 1,
 	MAX_WORKERS = 64,   /* scratch is there for so many; more threads than that idle */
-	PIECE = 64,         /* frames of a piece of conversion and reference: 384 channels of it, as stored and as f32, fit in L2 */
+	PIECE = STAGE_PIECE, /* frames of a piece of conversion and of stages of frames */
 	MAX_CHUNK = 1 << 20,
 };
 
@@ -38,7 +36,7 @@ struct reach {
 	size_t begin;
 	int64_t first;           /* of the segment: its first frame */
 	size_t nframes;
-	/* Of the zero-phase stage behind; the last reach has none. */
+	/* Of the stage of blocks behind, zero-phase or other; the last reach has none. */
 	const struct plan_stage *zero_phase;
 	int64_t next;            /* where its next block starts */
 };
@@ -51,11 +49,12 @@ struct pipeline {
 	double *gain, *offset;   /* NULL without */
 	size_t nreaches;
 	struct reach reaches[MAX_REACHES];
-	struct sos_state *states[PIPELINE_MAX_STAGES]; /* [ntiles] for causal stages */
+	char *states[PIPELINE_MAX_STAGES];             /* causal stages: [ntiles] of state_bytes */
 	bool started[PIPELINE_MAX_STAGES];             /* causal stages: the state is there */
-	size_t filter_workers, reference_workers;
-	size_t filter_scratch_bytes, reference_scratch_bytes; /* of one worker */
-	char *filter_scratch, *reference_scratch;
+	size_t block_workers, frames_workers;
+	size_t block_scratch_bytes, frames_scratch_bytes; /* of one worker */
+	char *block_scratch, *frames_scratch;
+	char *shared;            /* of the block stage that runs */
 	bool pieces;             /* no grid: a block is all there is at the flush */
 	int64_t segment_frames;  /* -1: not known */
 	int64_t segment_end;     /* known from the flush on, before that INT64_MAX */
@@ -79,7 +78,7 @@ static void find_reaches(struct pipeline *p)
 	struct reach *r = &p->reaches[0];
 	p->nreaches = 1;
 	for (size_t i = 0; i < p->plan.nstages; i++) {
-		if (!p->plan.stages[i].zero_phase) {
+		if (p->plan.stages[i].form != FORM_BLOCK) {
 			r->nstages++;
 			continue;
 		}
@@ -92,7 +91,8 @@ static void find_reaches(struct pipeline *p)
 /* Does reach 0 keep frames as stored? */
 static bool keeps_stored(const struct pipeline *p)
 {
-	return p->reaches[0].zero_phase && p->reaches[0].nstages == 0;
+	const struct reach *r = &p->reaches[0];
+	return r->zero_phase && r->nstages == 0 && r->zero_phase->type->tile_stored;
 }
 
 /* Frames a reach must hold: a block with both margins; in later ones, where whole blocks arrive, one block more; and so in one that keeps frames as
@@ -124,24 +124,17 @@ static bool lay_out_reach(struct pipeline *p, struct reach *r, bool stored, size
 	return fits;
 }
 
-static size_t filter_scratch_frames(const struct pipeline *p)
+/* The most that a stage of this form needs, in whole cache lines. */
+static size_t most_bytes(const struct pipeline *p, enum stage_form form, bool shared)
 {
 	size_t most = 0;
 	for (size_t i = 0; i < p->plan.nstages; i++) {
 		const struct plan_stage *s = &p->plan.stages[i];
-		size_t frames = p->plan.grid + (p->pieces ? 0 : 2 * s->margin) + 2 * s->sos.edge;
-		if (s->zero_phase && frames > most)
-			most = frames;
+		size_t bytes = shared ? s->shared_bytes : s->scratch_bytes;
+		if (s->form == form && bytes > most)
+			most = bytes;
 	}
-	return most;
-}
-
-static bool uses_median(const struct pipeline *p)
-{
-	for (size_t i = 0; i < p->plan.nstages; i++)
-		if (p->plan.stages[i].kind == STAGE_COMMON_REFERENCE && p->plan.stages[i].op == REFERENCE_MEDIAN)
-			return true;
-	return false;
+	return (most + 63) & ~(size_t)63;
 }
 
 /* Sizes everything and, if the arena is there, places it. False if the total overflows. */
@@ -158,19 +151,20 @@ static bool lay_out(struct pipeline *p, bool scaled, size_t *total)
 		fits = fits && lay_out_reach(p, r, i == 0 && keeps_stored(p), total, arena);
 	}
 	for (size_t i = 0; i < p->plan.nstages; i++) {
-		if (!p->plan.stages[i].causal)
-			continue;
-		fits = fits && carve(total, p->ntiles, sizeof(struct sos_state), &at);
-		p->states[i] = arena ? (struct sos_state *)(arena + at) : NULL;
+		const struct plan_stage *stage = &p->plan.stages[i];
+		fits = fits && carve(total, stage->form == FORM_CAUSAL ? p->ntiles : 0, stage->state_bytes, &at);
+		p->states[i] = arena ? arena + at : NULL;
 	}
-	p->filter_workers = p->ntiles < MAX_WORKERS ? p->ntiles : MAX_WORKERS;
-	p->filter_scratch_bytes = filter_scratch_frames(p) * LANES * sizeof(float);
-	fits = fits && carve(total, p->filter_workers, p->filter_scratch_bytes, &at);
-	p->filter_scratch = arena ? arena + at : NULL;
-	p->reference_workers = MAX_WORKERS;
-	p->reference_scratch_bytes = uses_median(p) ? reference_scratch(p->nchannels) : 0;
-	fits = fits && carve(total, p->reference_workers, p->reference_scratch_bytes, &at);
-	p->reference_scratch = arena ? arena + at : NULL;
+	p->block_workers = p->ntiles < MAX_WORKERS ? p->ntiles : MAX_WORKERS;
+	p->block_scratch_bytes = most_bytes(p, FORM_BLOCK, false);
+	fits = fits && carve(total, p->block_workers, p->block_scratch_bytes, &at);
+	p->block_scratch = arena ? arena + at : NULL;
+	p->frames_workers = MAX_WORKERS;
+	p->frames_scratch_bytes = most_bytes(p, FORM_FRAMES, false);
+	fits = fits && carve(total, p->frames_workers, p->frames_scratch_bytes, &at);
+	p->frames_scratch = arena ? arena + at : NULL;
+	fits = fits && carve(total, 1, most_bytes(p, FORM_BLOCK, true), &at);
+	p->shared = arena ? arena + at : NULL;
 	fits = fits && carve(total, scaled ? p->nchannels : 0, sizeof(double), &at);
 	p->gain = arena && scaled ? (double *)(arena + at) : NULL;
 	fits = fits && carve(total, scaled ? p->nchannels : 0, sizeof(double), &at);
@@ -232,6 +226,7 @@ void pipeline_free(struct pipeline *p)
 {
 	if (!p)
 		return;
+	plan_fini(&p->plan);
 	free(p->arena);
 	free(p);
 }
@@ -244,9 +239,10 @@ size_t pipeline_bytes(const struct pipeline_spec *spec, size_t max_chunk)
 
 	plain.gain = plain.offset = NULL; /* their values do not matter here */
 	if (describe(&p, &plain, max_chunk, NULL))
-		return 0;
-	if (!lay_out(&p, spec->gain != NULL, &total) || __builtin_add_overflow(total, sizeof p, &total))
-		return SIZE_MAX;
+		total = 0;
+	else if (!lay_out(&p, spec->gain != NULL, &total) || __builtin_add_overflow(total, sizeof p + plan_bytes(&p.plan), &total))
+		total = SIZE_MAX;
+	plan_fini(&p.plan);
 	return total;
 }
 
@@ -280,37 +276,33 @@ void pipeline_halo(const struct pipeline_spec *spec, size_t *before, size_t *beh
 
 	*from_start = false;
 	for (size_t i = 0; i < spec->nstages && i < PIPELINE_MAX_STAGES; i++) {
-		const struct stage_spec *s = &spec->stages[i];
-		if (s->kind == STAGE_COMMON_REFERENCE)
-			continue;
-		if (s->zero_phase)
-			frames += grid - 1 + plan_margin(s->freq_min_hz, spec->fs_hz);
-		else
+		enum stage_form form = plan_form(&spec->stages[i]);
+		if (form == FORM_BLOCK)
+			frames += grid - 1 + plan_margin(&spec->stages[i], spec->fs_hz);
+		else if (form == FORM_CAUSAL)
 			*from_start = true;
 	}
 	*before = *behind = frames;
 }
 
-void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop, int64_t segment_frames, int64_t *from, int64_t *to)
+void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop, int64_t segment_frames, bool settled, int64_t *from, int64_t *to)
 {
 	int64_t grid = (int64_t)plan_grid(spec);
 	size_t nstages = spec->nstages < PIPELINE_MAX_STAGES ? spec->nstages : PIPELINE_MAX_STAGES;
 
 	for (size_t i = nstages; i-- > 0 && start < stop;) {
-		const struct stage_spec *s = &spec->stages[i];
-		if (s->kind == STAGE_COMMON_REFERENCE)
-			continue;
-		if (!s->zero_phase) {
-			start = 0;
-			continue;
-		}
-		int64_t margin = (int64_t)plan_margin(s->freq_min_hz, spec->fs_hz);
-		if (!spec->piece_frames) {
+		enum stage_form form = plan_form(&spec->stages[i]);
+		int64_t margin = (int64_t)plan_margin(&spec->stages[i], spec->fs_hz);
+		if (form == FORM_CAUSAL)
+			start = settled ? start - margin : 0;
+		if (form == FORM_BLOCK && !spec->piece_frames) {
 			start = start / grid * grid;
 			stop = (stop + grid - 1) / grid * grid;
 		}
-		start -= margin;
-		stop += margin;
+		if (form == FORM_BLOCK) {
+			start -= margin;
+			stop += margin;
+		}
 		start = start > 0 ? start : 0;
 		stop = stop < segment_frames ? stop : segment_frames;
 	}
@@ -320,17 +312,17 @@ void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop
 
 size_t pipeline_piece(const struct pipeline_spec *spec, size_t nframes)
 {
-	for (size_t i = 0; i < spec->nstages && i < PIPELINE_MAX_STAGES; i++) {
-		const struct stage_spec *s = &spec->stages[i];
-		if (s->kind != STAGE_COMMON_REFERENCE && s->zero_phase)
-			nframes += 2 * plan_margin(s->freq_min_hz, spec->fs_hz);
-	}
-	return nframes;
+	const int64_t far = (int64_t)1 << 61;
+	struct pipeline_spec piece = *spec;
+	int64_t from, to;
+	piece.piece_frames = 1;
+	pipeline_span(&piece, far, far + (int64_t)nframes, INT64_MAX, true, &from, &to);
+	return (size_t)(to - from);
 }
 
 /* --- stages in place --- */
 
-/* Some frames of a reach, from frame `at` on: conversion, if `frames` is not NULL, then `nstages` references. */
+/* Some frames of a reach, from frame `at` on: conversion, if `frames` is not NULL, then `nstages` stages of frames. */
 struct frames_job {
 	struct pipeline *p;
 	struct reach *r;
@@ -349,10 +341,8 @@ static void frames_piece(void *arg, size_t worker, size_t i)
 	if (job->frames)
 		convert_frames(p->dtype, job->frames + start * p->row_bytes, n, p->nchannels, p->gain, p->offset, x, job->r->tile_stride);
 	for (size_t s = 0; s < job->nstages; s++) {
-		if (p->plan.stages[job->stage + s].op == REFERENCE_MEDIAN)
-			reference_median(x, job->r->tile_stride, n, p->nchannels, p->reference_scratch + worker * p->reference_scratch_bytes);
-		else
-			reference_average(x, job->r->tile_stride, n, p->nchannels);
+		const struct plan_stage *stage = &p->plan.stages[job->stage + s];
+		stage->type->frames(stage, x, job->r->tile_stride, n, p->frames_scratch + worker * p->frames_scratch_bytes);
 	}
 }
 
@@ -367,13 +357,14 @@ static void causal_tile(void *arg, size_t worker, size_t tile)
 {
 	const struct causal_job *job = arg;
 	struct pipeline *p = job->p;
-	const struct sos *sos = &p->plan.stages[job->stage].sos;
+	const struct plan_stage *stage = &p->plan.stages[job->stage];
 	float *x = job->r->x + tile * job->r->tile_stride + job->at * LANES;
+	void *state = p->states[job->stage] + tile * stage->state_bytes;
 
 	(void)worker;
 	if (!p->started[job->stage])
-		sos_start(sos, &p->states[job->stage][tile], x);
-	sos_run(sos, &p->states[job->stage][tile], x, x, 1, job->n);
+		stage->type->start(stage, state, x);
+	stage->type->run(stage, state, x, job->n);
 }
 
 /* --- frames as stored --- */
@@ -430,11 +421,11 @@ static void append(struct pipeline *p, struct reach *r, size_t n, const char *fr
 	r->nframes += n;
 	while (n > 0 && (frames || stage < end)) {
 		size_t run = stage;
-		while (run < end && p->plan.stages[run].kind == STAGE_COMMON_REFERENCE)
+		while (run < end && p->plan.stages[run].form == FORM_FRAMES)
 			run++;
 		if (frames || run > stage) {
 			struct frames_job job = { p, r, at, n, frames, stage, run - stage };
-			spread(ex, (n + PIECE - 1) / PIECE, p->reference_workers, frames_piece, &job);
+			spread(ex, (n + PIECE - 1) / PIECE, p->frames_workers, frames_piece, &job);
 			frames = NULL;
 			stage = run;
 		} else {
@@ -481,33 +472,49 @@ static void trim(struct pipeline *p, struct reach *r)
 struct block_job {
 	struct pipeline *p;
 	struct reach *r, *to;
-	size_t from, nread, skip, nwanted; /* from: in the reach; skip: of what is read, before what is wanted */
+	struct stage_block read;
+	const char *stored;                /* the first frame that is read, as stored, instead of read.x */
 	size_t drop;                       /* frames to drop afterwards */
 };
+
+/* One tile of frames as stored, from the one at `frames` on. */
+static struct stored_tile stored_tile(const struct pipeline *p, const char *frames, size_t tile)
+{
+	size_t channel = tile * LANES;
+	return (struct stored_tile){
+		.dtype = p->dtype,
+		.frames = frames + channel * dtype_size(p->dtype),
+		.frame_bytes = p->row_bytes,
+		.nlanes = p->nchannels - channel < LANES ? p->nchannels - channel : LANES,
+		.gain = p->gain ? p->gain + channel : NULL,
+		.offset = p->gain ? p->offset + channel : NULL,
+	};
+}
 
 static void block_tile(void *arg, size_t worker, size_t tile)
 {
 	const struct block_job *job = arg;
 	const struct pipeline *p = job->p;
+	const struct plan_stage *stage = job->r->zero_phase;
 	float *y = job->to->x + tile * job->to->tile_stride + job->to->nframes * LANES;
-	float *scratch = (float *)(p->filter_scratch + worker * p->filter_scratch_bytes);
-	size_t channel = tile * LANES;
+	void *scratch = p->block_scratch + worker * p->block_scratch_bytes;
 
 	if (job->r->stored) {
-		struct stored_tile in = {
-			.dtype = p->dtype,
-			.frames = job->r->stored + (job->r->begin + job->from) * p->row_bytes + channel * dtype_size(p->dtype),
-			.frame_bytes = p->row_bytes,
-			.nlanes = p->nchannels - channel < LANES ? p->nchannels - channel : LANES,
-			.gain = p->gain ? p->gain + channel : NULL,
-			.offset = p->gain ? p->offset + channel : NULL,
-		};
-		zero_phase_stored(&job->r->zero_phase->sos, &in, job->nread, job->skip, job->nwanted, scratch, y);
+		const struct stored_tile in = stored_tile(p, job->stored, tile);
+		stage->type->tile_stored(stage, &job->read, &in, scratch, y);
 		return;
 	}
-	const float *x = job->r->x + tile * job->r->tile_stride + job->from * LANES;
-	zero_phase_tile(&job->r->zero_phase->sos, x, job->nread, job->skip, job->nwanted, scratch, y);
+	stage->type->tile(stage, &job->read, tile, scratch, y);
 	drop_from_tile(job->r, tile, job->drop); /* while the tile is in the cache */
+}
+
+static void survey_piece(void *arg, size_t i)
+{
+	const struct block_job *job = arg;
+	const struct plan_stage *stage = job->r->zero_phase;
+	size_t start = i * PIECE, left = job->read.nread - start;
+
+	stage->type->survey(stage, &job->read, start, left < PIECE ? left : PIECE);
 }
 
 /* Has the reach's zero-phase stage all it needs for its next block? *stop: the end of what it reads. */
@@ -548,21 +555,28 @@ static void run_block(struct pipeline *p, size_t i, int64_t stop, const struct e
 		.p = p,
 		.r = r,
 		.to = to,
-		.from = (size_t)(start - r->first),
-		.nread = (size_t)(stop - start),
-		.skip = (size_t)(r->next - start),
-		.nwanted = (size_t)(wanted_end - r->next),
+		.read = {
+			.x = r->stored ? NULL : r->x + (size_t)(start - r->first) * LANES,
+			.tile_stride = r->tile_stride,
+			.nread = (size_t)(stop - start),
+			.skip = (size_t)(r->next - start),
+			.nwanted = (size_t)(wanted_end - r->next),
+			.shared = p->shared,
+		},
+		.stored = r->stored ? r->stored + (r->begin + (size_t)(start - r->first)) * p->row_bytes : NULL,
 	};
 	if (to->nframes == 0)
 		to->first = r->next;
 	r->next += (int64_t)p->plan.grid;
 	job.drop = p->pieces ? 0 : droppable(r);
-	spread(ex, p->ntiles, p->filter_workers, block_tile, &job);
+	if (r->zero_phase->type->survey)
+		ex->run(ex->ctx, (job.read.nread + PIECE - 1) / PIECE, survey_piece, &job);
+	spread(ex, p->ntiles, p->block_workers, block_tile, &job);
 	r->first += (int64_t)job.drop;
 	r->nframes -= job.drop;
 	if (r->stored)
 		r->begin += job.drop;
-	append(p, to, job.nwanted, NULL, ex);
+	append(p, to, job.read.nwanted, NULL, ex);
 	if (to->zero_phase && !p->pieces)
 		trim(p, to);
 }

@@ -37,7 +37,7 @@
 #include "protocol/dtype.h"
 #include "protocol/error.h"
 
-enum stage_kind { STAGE_BANDPASS, STAGE_HIGHPASS, STAGE_COMMON_REFERENCE };
+enum stage_kind { STAGE_BANDPASS, STAGE_HIGHPASS, STAGE_COMMON_REFERENCE, STAGE_KINDS };
 enum reference_operator { REFERENCE_MEDIAN, REFERENCE_AVERAGE };
 
 enum { PIPELINE_MAX_STAGES = 16, FILTER_MAX_ORDER = 8 };
@@ -77,11 +77,13 @@ size_t pipeline_bytes(const struct pipeline_spec *spec, size_t max_chunk);
  * (0 without zero-phase stages; causal filters need everything from frame 0 on: *from_start is then true). */
 void pipeline_halo(const struct pipeline_spec *spec, size_t *before, size_t *behind, bool *from_start);
 
-/* The same for one request, without more than it needs (or, with piece_frames, for one piece): push [*from, *to), with first_frame = *from and segment_frames told, and the output
- * holds at least [start, stop), 0 <= start <= stop <= segment_frames. */
-void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop, int64_t segment_frames, int64_t *from, int64_t *to);
+/* The same for one request, without more than it needs (or, with piece_frames, for one piece): push [*from, *to), with first_frame = *from and
+ * segment_frames told, and the output holds at least [start, stop), 0 <= start <= stop <= segment_frames. settled: causal stages need not start
+ * at frame 0 but may as long before as their state takes to settle. */
+void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop, int64_t segment_frames, bool settled, int64_t *from,
+		   int64_t *to);
 
-/* The piece_frames that pieces of `nframes` wanted frames need. */
+/* The piece_frames that pieces of `nframes` wanted frames need, with causal stages settled. */
 size_t pipeline_piece(const struct pipeline_spec *spec, size_t nframes);
 
 /* Consumes 1 to max_chunk (0 if nframes is 0) of `nframes` frames at `frames` (C order, nchannels values of dtype each, any alignment).

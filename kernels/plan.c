@@ -4,7 +4,7 @@
 #include "kernels/convert.h"
 
 #include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Frames in a block, if no margin asks for more. A block costs 2 * grid + 3 * margin frames of filtering, so at 300 Hz of 30 kHz (margin 500)
@@ -12,18 +12,16 @@
  * 2048 to 16384 the measured times lie within 10 % of each other, so the smaller latency and memory decide. */
 enum { PLAN_GRID = 4096 };
 
-size_t plan_margin(double freq_min_hz, double fs_hz)
+enum stage_form plan_form(const struct stage_spec *s)
 {
-	double margin_ms = 5 * 1000.0 / freq_min_hz;
-	double frames = trunc(margin_ms * fs_hz / 1000.0);
-	if (!(frames >= 0))
-		return 0;
-	return frames < (double)PLAN_MAX_MARGIN ? (size_t)frames : PLAN_MAX_MARGIN;
+	const struct stage_type *type = stage_type_of(s->kind);
+	return type ? type->form(s) : FORM_FRAMES;
 }
 
-static bool is_zero_phase(const struct stage_spec *s)
+size_t plan_margin(const struct stage_spec *s, double fs_hz)
 {
-	return s->kind != STAGE_COMMON_REFERENCE && s->zero_phase;
+	const struct stage_type *type = stage_type_of(s->kind);
+	return type && type->margin ? type->margin(s, fs_hz) : 0;
 }
 
 /* A power of two, and at least twice the largest margin, so that margins never cost more than 3/4 of the filtering. A piece is one block. */
@@ -33,9 +31,9 @@ size_t plan_grid(const struct pipeline_spec *spec)
 	if (spec->piece_frames)
 		return spec->piece_frames;
 	for (size_t i = 0; i < spec->nstages && i < PIPELINE_MAX_STAGES; i++) {
-		if (!is_zero_phase(&spec->stages[i]))
+		if (plan_form(&spec->stages[i]) != FORM_BLOCK)
 			continue;
-		size_t margin = plan_margin(spec->stages[i].freq_min_hz, spec->fs_hz);
+		size_t margin = plan_margin(&spec->stages[i], spec->fs_hz);
 		if (grid == 0)
 			grid = PLAN_GRID;
 		while (grid < 2 * margin)
@@ -44,67 +42,16 @@ size_t plan_grid(const struct pipeline_spec *spec)
 	return grid;
 }
 
-static enum status wrong(struct error *e, size_t stage, const char *key, const char *hint, const char *what, double value)
+static enum status plan_stage(struct plan_stage *p, const struct pipeline_spec *spec, size_t i, size_t grid, struct error *e)
 {
-	char field[64];
-	snprintf(field, sizeof field, "preprocess[%zu].%s", stage, key);
-	return error_set(e, STATUS_INVALID, field, hint, "%s is %g, %s", key, value, what);
-}
-
-static enum status check_band(const struct stage_spec *s, size_t i, double fs, struct error *e)
-{
-	char what[96], hint[96];
-	double nyquist = fs / 2;
-
-	snprintf(what, sizeof what, "not between 0 and half the sampling rate (%g Hz)", nyquist);
-	snprintf(hint, sizeof hint, "give a frequency in Hz above 0 and below %g", nyquist);
-	if (!(s->freq_min_hz > 0 && s->freq_min_hz < nyquist))
-		return wrong(e, i, "freq_min", hint, what, s->freq_min_hz);
-	if (s->kind != STAGE_BANDPASS)
-		return STATUS_OK;
-	if (!(s->freq_max_hz > 0 && s->freq_max_hz < nyquist))
-		return wrong(e, i, "freq_max", hint, what, s->freq_max_hz);
-	snprintf(what, sizeof what, "not above freq_min (%g Hz)", s->freq_min_hz);
-	snprintf(hint, sizeof hint, "give a freq_max between %g and %g", s->freq_min_hz, nyquist);
-	if (!(s->freq_max_hz > s->freq_min_hz))
-		return wrong(e, i, "freq_max", hint, what, s->freq_max_hz);
-	return STATUS_OK;
-}
-
-static enum status plan_filter(struct plan_stage *p, const struct stage_spec *s, size_t i, double fs, struct error *e)
-{
-	enum status status = check_band(s, i, fs, e);
-	if (status)
-		return status;
-	if (s->order < 1 || s->order > FILTER_MAX_ORDER)
-		return wrong(e, i, "order", "give an order from 1 to 8; 5 is usual", "not from 1 to 8", s->order);
-	bool made = s->kind == STAGE_BANDPASS ? sos_bandpass(&p->sos, s->order, s->freq_min_hz, s->freq_max_hz, fs)
-					      : sos_highpass(&p->sos, s->order, s->freq_min_hz, fs);
-	if (!made)
-		return wrong(e, i, "freq_min", "move the band edges away from 0, half the sampling rate and each other, or lower the order",
-			     "which gives no stable filter of this order", s->freq_min_hz);
-	p->zero_phase = s->zero_phase;
-	p->causal = !s->zero_phase;
-	p->margin = s->zero_phase ? plan_margin(s->freq_min_hz, fs) : 0;
-	if (p->margin >= PLAN_MAX_MARGIN)
-		return wrong(e, i, "freq_min", "use a higher freq_min", "whose five periods are too long", s->freq_min_hz);
-	return STATUS_OK;
-}
-
-static enum status plan_stage(struct plan_stage *p, const struct stage_spec *s, size_t i, double fs, struct error *e)
-{
-	p->kind = s->kind;
-	switch (s->kind) {
-	case STAGE_BANDPASS:
-	case STAGE_HIGHPASS:
-		return plan_filter(p, s, i, fs, e);
-	case STAGE_COMMON_REFERENCE:
-		p->op = s->op;
-		if (s->op == REFERENCE_MEDIAN || s->op == REFERENCE_AVERAGE)
-			return STATUS_OK;
-		return wrong(e, i, "operator", "use median or average", "no such operator", s->op);
-	}
-	return wrong(e, i, "stage", "use bandpass, highpass or common_reference", "no such stage", s->kind);
+	const struct stage_spec *s = &spec->stages[i];
+	p->type = stage_type_of(s->kind);
+	if (!p->type)
+		return stage_wrong_value(e, i, "stage", "see SPEC.md 4.5", "no such stage", s->kind);
+	p->form = p->type->form(s);
+	p->nchannels = spec->nchannels;
+	p->margin = p->form == FORM_BLOCK ? plan_margin(s, spec->fs_hz) : 0;
+	return p->type->plan(p, spec, i, grid, e);
 }
 
 static enum status check_scaling(const struct pipeline_spec *spec, struct error *e)
@@ -143,11 +90,26 @@ enum status plan_make(struct plan *plan, const struct pipeline_spec *spec, struc
 	if (!status)
 		status = check_scaling(spec, e);
 	memset(plan, 0, sizeof *plan);
-	for (size_t i = 0; !status && i < spec->nstages; i++)
-		status = plan_stage(&plan->stages[i], &spec->stages[i], i, spec->fs_hz, e);
 	if (status)
 		return status;
-	plan->nstages = spec->nstages;
 	plan->grid = plan_grid(spec);
-	return STATUS_OK;
+	plan->nstages = spec->nstages;
+	for (size_t i = 0; !status && i < spec->nstages; i++)
+		status = plan_stage(&plan->stages[i], spec, i, plan->grid, e);
+	return status;
+}
+
+void plan_fini(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->nstages; i++)
+		free(plan->stages[i].table);
+	plan->nstages = 0;
+}
+
+size_t plan_bytes(const struct plan *plan)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < plan->nstages; i++)
+		bytes += plan->stages[i].table_bytes;
+	return bytes;
 }

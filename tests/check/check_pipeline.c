@@ -209,7 +209,7 @@ static void check_part(const struct chain *chain, const struct output *whole, co
 	spec.segment_frames = n;
 	pipeline_halo(&spec, &before, &behind, &from_start);
 	if (span) {
-		pipeline_span(&spec, start, stop, n, &from, &to);
+		pipeline_span(&spec, start, stop, n, false, &from, &to);
 	} else {
 		from = from_start || start < (int64_t)before ? 0 : start - (int64_t)before;
 		to = stop + (int64_t)behind < n ? stop + (int64_t)behind : n;
@@ -282,7 +282,7 @@ CHECK_TEST(pipeline_blocks)
 		sos_bandpass(&s, 5, 300, 6000, 30000);
 		for (size_t t = 0; t < n; t++)
 			in[t] = ((int16_t *)x)[t];
-		check_that(plan_grid(&spec) == 4096 && plan_margin(300, 30000) == 500, "grid %zu", plan_grid(&spec));
+		check_that(plan_grid(&spec) == 4096 && plan_margin(&spec.stages[0], 30000) == 500, "grid %zu", plan_grid(&spec));
 		plain_zero_phase(&s, 4096, 500, in, n, want);
 		struct output o = push(&spec, x, 0, (int64_t)n, 700, CUT_RANDOM, &check_reverse);
 		check_same("blocks", want, o.x, n * sizeof *want);
@@ -423,7 +423,7 @@ CHECK_TEST(pipeline_refuses)
 	s = good, s.stages[1].order = 0, refused(s, "preprocess[1].order");
 	s = good, s.stages[1].order = 9, refused(s, "preprocess[1].order");
 	s = good, s.stages[0].op = 7, refused(s, "preprocess[0].operator");
-	s = good, s.stages[0].kind = 7, refused(s, "preprocess[0].stage");
+	s = good, s.stages[0].kind = STAGE_KINDS, refused(s, "preprocess[0].stage");
 	s = good, s.nstages = 17, refused(s, "preprocess");
 	s = good, s.nchannels = 0, refused(s, "num_channels");
 	s = good, s.fs_hz = NAN, refused(s, "sampling_frequency");
