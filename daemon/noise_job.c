@@ -84,14 +84,21 @@ static void look_up(struct noise_job *n, bool scaled, uint64_t seed)
 	n->known = n->key && noise_cache_get(r->daemon->noise, n->key, n->levels, n->source->nchannels);
 }
 
-enum status noise_job_new(struct noise_job **out, struct source *source, struct feed *feed, bool raw_integers, bool scaled, uint64_t seed,
-			  struct error *e)
+static enum status open_feed(struct noise_job *n, const struct pipeline_spec *spec, struct error *e)
+{
+	struct pipeline_spec piece = *spec;
+	piece.fs_hz = n->source->fs_hz;
+	piece.piece_frames = pipeline_piece(&piece, (size_t)n->chunk);
+	return feed_new(&n->feed, n->source, &piece, e);
+}
+
+enum status noise_job_new(struct noise_job **out, struct source *source, const struct pipeline_spec *spec, bool raw_integers, bool scaled,
+			  uint64_t seed, struct error *e)
 {
 	struct noise_job *n = calloc(1, sizeof *n);
 	if (!n)
 		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	n->source = source;
-	n->feed = feed;
 	n->raw_integers = raw_integers;
 	n->level = calloc(source->nchannels, sizeof *n->level);
 	n->sum_f32 = calloc(source->nchannels, sizeof *n->sum_f32);
@@ -99,11 +106,14 @@ enum status noise_job_new(struct noise_job **out, struct source *source, struct 
 	enum status status = choose_chunks(n, seed, e);
 	if (!status && (!n->level || !n->sum_f32 || !n->levels))
 		status = error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	if (!status)
+		look_up(n, scaled, seed);
+	if (!status && !n->known)
+		status = open_feed(n, spec, e);
 	if (status) {
 		noise_job_free(n);
 		return status;
 	}
-	look_up(n, scaled, seed);
 	*out = n;
 	return STATUS_OK;
 }
@@ -112,6 +122,7 @@ void noise_job_free(struct noise_job *n)
 {
 	if (!n)
 		return;
+	feed_free(n->feed);
 	free(n->starts);
 	free(n->slab.x);
 	free(n->scratch);
@@ -134,9 +145,9 @@ static void append(struct noise_job *n, const struct slab *s)
 	n->slab.nframes += s->nframes;
 }
 
-static enum status end_chunk(struct noise_job *n, const struct executor *ex, struct error *e)
+static enum status end_chunk(struct noise_job *n, const struct slab *chunk, const struct executor *ex, struct error *e)
 {
-	enum status status = noise_mad(&n->slab, ex, n->scratch, n->level);
+	enum status status = noise_mad(chunk, ex, n->scratch, n->level);
 	if (status)
 		return error_set(e, status, "noise_levels", NULL, "a noise sample is empty");
 	for (size_t c = 0; c < n->source->nchannels; c++) {
@@ -176,10 +187,13 @@ enum status noise_job_step(struct noise_job *n, const struct executor *ex, bool 
 	enum status status = feed_step(n->feed, ex, &slab, &end, e);
 	if (status)
 		return status;
-	if (slab.nframes)
+	/* A filtered chunk comes at once. */
+	if (slab.nframes == (size_t)n->chunk)
+		status = end_chunk(n, &slab, ex, e);
+	else if (slab.nframes)
 		append(n, &slab);
-	if (end)
-		status = end_chunk(n, ex, e);
+	if (n->seeking && end)
+		status = end_chunk(n, &n->slab, ex, e);
 	if (!status && n->next == n->nchunks) {
 		average(n);
 		if (n->key)

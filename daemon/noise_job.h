@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Noise levels of a source, as SpikeInterface measures them: the centred MAD of 20 random chunks of 0.5 s in each segment, averaged over the
- * chunks, on preprocessed frames. In steps of one block. Lane threads.
+ * chunks, on preprocessed frames. Each chunk is filtered as a piece of its own (kernels/pipeline.h). In steps of one block. Lane threads.
  */
 #ifndef DAEMON_NOISE_JOB_H
 #define DAEMON_NOISE_JOB_H
@@ -13,10 +13,10 @@ enum { NOISE_CHUNKS = 20 };
 
 struct noise_job;
 
-/* Uses the feed between feed_seek's of its own until it is done. raw_integers: the frames are stored integers without preprocessing, whose levels NumPy
- * computes in f64. scaled: they are in microvolts. Levels of a recording that are known already are not measured again. */
-enum status noise_job_new(struct noise_job **out, struct source *source, struct feed *feed, bool raw_integers, bool scaled, uint64_t seed,
-			  struct error *e);
+/* spec: stages, gain and offset, as for a feed. raw_integers: the frames are stored integers without preprocessing, whose levels NumPy computes in
+ * f64. scaled: they are in microvolts. Levels of a recording that are known already are not measured again. */
+enum status noise_job_new(struct noise_job **out, struct source *source, const struct pipeline_spec *spec, bool raw_integers, bool scaled,
+			  uint64_t seed, struct error *e);
 void noise_job_free(struct noise_job *n);
 
 /* *done: the levels are ready. */

@@ -14,6 +14,7 @@
 #include "kernels/pipeline.h"
 
 #include "kernels/convert.h"
+#include "kernels/large.h"
 #include "kernels/plan.h"
 #include "kernels/spread.h"
 
@@ -203,7 +204,7 @@ enum status pipeline_new(struct pipeline **out, const struct pipeline_spec *spec
 		goto fail;
 	status = STATUS_NO_MEMORY;
 	if (lay_out(p, spec->gain != NULL, &total))
-		p->arena = aligned_alloc(64, total);
+		p->arena = large_alloc(total);
 	if (!p->arena) {
 		error_set(e, status, NULL, "use fewer channels, smaller chunks or a higher freq_min", "no memory for a pipeline of %zu channels",
 			  spec->nchannels);

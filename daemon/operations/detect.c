@@ -192,7 +192,7 @@ static enum status start(struct detection *d, struct request *r)
 	if (!status && !d->levels)
 		status = take_levels(d, r);
 	if (!status && !d->given && source_total(s) > 0)
-		status = noise_job_new(&d->noise, s, d->feed, raw_integers(d), false, d->seed, &r->error);
+		status = noise_job_new(&d->noise, s, &d->spec, raw_integers(d), false, d->seed, &r->error);
 	return status;
 }
 

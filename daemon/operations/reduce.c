@@ -147,10 +147,10 @@ static enum status start(struct reduction *d, struct error *e)
 	if (!d->frames || !d->moments || !d->parts)
 		return no_memory(e);
 	enum status status = prepare_scale(d, e);
-	if (!status && (d->through_pipeline || d->want_mad))
+	if (!status && d->through_pipeline)
 		status = feed_new(&d->feed, s, &d->spec, e);
 	if (!status && d->want_mad)
-		status = noise_job_new(&d->noise, s, d->feed, !d->through_pipeline && s->dtype <= DTYPE_U64, d->scaled, d->seed, e);
+		status = noise_job_new(&d->noise, s, &d->spec, !d->through_pipeline && s->dtype <= DTYPE_U64, d->scaled, d->seed, e);
 	return status;
 }
 

@@ -294,6 +294,52 @@ CHECK_TEST(pipeline_blocks)
 }
 
 /* Two in a row: the second sees the first one's whole output. */
+/* One filter over a whole piece [from, to) of a segment of `total` frames, whose ends lose the margin unless they are the segment's. */
+static size_t plain_piece(const struct sos *s, size_t margin, const float *x, int64_t *from, int64_t *to, int64_t total, float *y)
+{
+	const size_t n = (size_t)(*to - *from), left = *from > 0 ? margin : 0, right = *to < total ? margin : 0;
+	float *all = malloc((n + 1) * sizeof *all);
+	plain_zero_phase(s, n, 0, x, n, all);
+	*from += (int64_t)left;
+	*to -= (int64_t)right;
+	memcpy(y, all + left, (n - left - right) * sizeof *y);
+	free(all);
+	return n - left - right;
+}
+
+CHECK_TEST(pipeline_pieces)
+{
+	enum { N = 9000 };
+	char *x = random_frames(DTYPE_I16, N);
+	float *in = malloc(N * sizeof *in), *between = malloc(N * sizeof *in), *want = malloc(N * sizeof *want);
+	struct sos band, high;
+	sos_bandpass(&band, 5, 300, 6000, 30000);
+	sos_highpass(&high, 3, 250, 30000);
+	for (size_t t = 0; t < N; t++)
+		in[t] = ((int16_t *)x)[t];
+	CHECK_EACH_ISA(isa)
+		for (int k = 0; k < 30; k++) {
+			struct pipeline_spec spec = spec_of(&chains[5], 1, DTYPE_I16);
+			int64_t start = k % 4 ? (int64_t)check_below(N) : 0, stop = k % 5 ? start + 1 + (int64_t)check_below((size_t)(N - start)) : N, from, to;
+			spec.segment_frames = N;
+			spec.piece_frames = pipeline_piece(&spec, (size_t)(stop - start));
+			check_that(spec.piece_frames == (size_t)(stop - start) + 2 * (500 + 600), "%zu frames of a piece", spec.piece_frames);
+			pipeline_span(&spec, start, stop, N, false, &from, &to);
+			struct output o = push(&spec, x, from, to, 1 + check_below(3000), CUT_RANDOM, &check_reverse);
+			plain_piece(&band, 500, in + from, &from, &to, N, between);
+			size_t n = plain_piece(&high, 600, between, &from, &to, N, want);
+			check_that(from <= start && to >= stop && o.first == from && o.nframes == n, "[%lld, %lld) gave %zu frames from %lld", (long long)start,
+				   (long long)stop, o.nframes, (long long)o.first);
+			if (o.nframes == n)
+				check_same("piece", want, o.x, n * sizeof *want);
+			free(o.x);
+		}
+	free(in);
+	free(between);
+	free(want);
+	free(x);
+}
+
 CHECK_TEST(pipeline_blocks_twice)
 {
 	static const size_t lengths[] = { 34, 4096, 4650, 5100, 5250, 13000 };
