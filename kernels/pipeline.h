@@ -9,7 +9,8 @@
  *   a stage holds frames back until it has seen them all.
  *
  * The grid is the least power of two that is 4096 frames or more and at least twice the largest margin of the spec's zero-phase stages,
- * which all share it; margin = trunc(5000 / freq_min * fs / 1000) frames (SpikeInterface's five periods: 500 at 300 Hz of 30 kHz). At both
+ * which all share it; margin = trunc(5000 / freq_min * fs / 1000) frames (SpikeInterface's five periods: 500 at 300 Hz of 30 kHz; other kinds
+ * of filters: stage_filter.c). At both
  * ends of what is read, a block is extended as scipy.signal.sosfiltfilt does it (odd, or by as many frames as there are to mirror when the
  * read is too short) and each pass starts in the steady state of its first sample; a causal stage starts in the steady state of the
  * first frame it is given, so that an offset makes no transient.
@@ -32,21 +33,32 @@
 #ifndef KERNELS_PIPELINE_H
 #define KERNELS_PIPELINE_H
 
+#include "kernels/design.h"
 #include "kernels/executor.h"
 #include "kernels/slab.h"
 #include "protocol/dtype.h"
 #include "protocol/error.h"
 
-enum stage_kind { STAGE_BANDPASS, STAGE_HIGHPASS, STAGE_COMMON_REFERENCE, STAGE_KINDS };
+enum stage_kind {
+	STAGE_BANDPASS, STAGE_HIGHPASS, STAGE_LOWPASS, STAGE_BANDSTOP, STAGE_NOTCH,
+	STAGE_COMMON_REFERENCE,
+	STAGE_KINDS
+};
 enum reference_operator { REFERENCE_MEDIAN, REFERENCE_AVERAGE };
 
 enum { PIPELINE_MAX_STAGES = 16, FILTER_MAX_ORDER = 8 };
 
 struct stage_spec {
 	enum stage_kind kind;
-	double freq_min_hz, freq_max_hz; /* filters: 0 < freq_min < freq_max < fs/2; highpass ignores freq_max */
-	int order;                       /* filters: 1..FILTER_MAX_ORDER, of the Butterworth prototype */
-	bool zero_phase;                 /* filters: forward and backward on the fixed grid */
+
+	/* Filters (kernels/design.h) */
+	enum filter_family family;       /* not of a notch */
+	double freq_min_hz, freq_max_hz; /* 0 < freq_min < freq_max < fs/2; a notch has its centre in freq_min */
+	int order;                       /* 1..FILTER_MAX_ORDER, of the prototype */
+	double ripple_db, attenuation_db, q;
+	enum bessel_norm norm;
+	bool zero_phase;                 /* forward and backward on the fixed grid */
+
 	enum reference_operator op;      /* common reference */
 };
 

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Butterworth filters as second-order sections (SOS), and the filter itself on a tile of 16 channels.
+ * A filter of second-order sections (SOS) on a tile of 16 channels; kernels/design.h makes them.
  *
- * Design: poles, gain, pairing ("nearest") and start values as scipy.signal.butter(output="sos") and sosfilt_zi give them, in f64.
- *
- * Filter: the sections in order, one frame after the other, in transposed direct form II with b0 = 1 (the gain goes in front):
+ * The sections in order, one frame after the other, in transposed direct form II with b0 = 1 (the gain goes in front):
  *	x = gain * x                      once
  *	y = x + z0;  z0 = fma(-a1, y, fma(b1, x, z1));  z1 = fma(-a2, y, b2 * x);  x = y      for each section
  * A band-pass has as many zeros at 1 as at -1. It runs with one of each in every section ("band": b1 = 0, b2 = -1), whatever pairs the design
@@ -22,9 +20,9 @@
  * Fused where written, nowhere else: all instruction sets give the same bits, and so does every cut of a run into pieces.
  * NaN and infinity stay in the state of their channel for good.
  * Denormals: when the input falls silent, states decay into denormals, which some CPUs take 100 times longer for (not Zen 5, where
- * denormal input was measured to cost less than 6 %). Every SOS_GRID frames, counted from the start of the run, states below 2^-80 are
+ * denormal input was measured to cost less than 6 %). Every SOS_GRID frames, counted from the start of the run, states below `tiny` are
  * therefore set to 0: at most SOS_GRID frames are slow, and it does not depend on how the run is cut. No FTZ or DAZ is asked for, nor may
- * a thread set them: they would change bits.
+ * a thread set them: they would change bits. tiny is 2^-80, and less where the gain in front is below 2^-20.
  */
 #ifndef KERNELS_SOS_H
 #define KERNELS_SOS_H
@@ -55,16 +53,9 @@ struct sos {
 	struct sos_f64 design;              /* SciPy's sections */
 	struct sos_f64 f64;                 /* the sections that run */
 	struct sos_f32 f32;                 /* f64 rounded */
+	double tiny;                        /* states below it become 0 */
 	double start[SOS_MAX_SECTIONS][2];  /* their states in the steady state of a constant input 1 */
 };
-
-/* The states that scipy.signal.sosfilt_zi gives for these sections. */
-void sos_steady(size_t nsections, const struct sos_f64 *c, double start[][2]);
-
-/* Butterworth designs: order 1..8, 0 < freq_min < freq_max < fs / 2; false if a pole comes out beyond
- * SOS_MAX_RADIUS or a coefficient is not finite (band edges too near to 0, fs/2 or each other). */
-bool sos_bandpass(struct sos *s, int order, double freq_min_hz, double freq_max_hz, double fs_hz);
-bool sos_highpass(struct sos *s, int order, double freq_min_hz, double fs_hz);
 
 /* What a tile carries from frame to frame: [nsections][2][LANES] f32, or f64 if wide. */
 struct sos_state {

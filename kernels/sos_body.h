@@ -10,10 +10,10 @@ typedef REAL NAME(vector) __attribute__((vector_size(VECTOR_BYTES)));
 typedef INTEGER NAME(mask) __attribute__((vector_size(VECTOR_BYTES)));
 typedef float NAME(samples) __attribute__((vector_size(VECTOR_BYTES / sizeof(REAL) * sizeof(float)), may_alias));
 
-/* States below 2^-80 to 0; NaN stays. */
-static inline NAME(vector) NAME(flushed)(NAME(vector) z)
+/* States below `tiny` to 0; NaN stays. */
+static inline NAME(vector) NAME(flushed)(NAME(vector) z, double tiny)
 {
-	const REAL small = (REAL)0x1p-80;
+	const REAL small = (REAL)tiny;
 	NAME(mask) keep = ~((z < small) & (z > -small));
 	return (NAME(vector))((NAME(mask))z & keep);
 }
@@ -52,8 +52,8 @@ static inline __attribute__((always_inline)) void NAME(group)(const struct sos *
 	}
 #pragma GCC unroll 8
 	for (int i = 0; i < nsections; i++) {
-		*(NAME(vector) *)(z + (2 * i) * LANES) = flush ? NAME(flushed)(z0[i]) : z0[i];
-		*(NAME(vector) *)(z + (2 * i + 1) * LANES) = flush ? NAME(flushed)(z1[i]) : z1[i];
+		*(NAME(vector) *)(z + (2 * i) * LANES) = flush ? NAME(flushed)(z0[i], s->tiny) : z0[i];
+		*(NAME(vector) *)(z + (2 * i + 1) * LANES) = flush ? NAME(flushed)(z1[i], s->tiny) : z1[i];
 	}
 }
 

@@ -10,6 +10,9 @@
 static const struct stage_type *const types[STAGE_KINDS] = {
 	[STAGE_BANDPASS] = &stage_bandpass,
 	[STAGE_HIGHPASS] = &stage_highpass,
+	[STAGE_LOWPASS] = &stage_lowpass,
+	[STAGE_BANDSTOP] = &stage_bandstop,
+	[STAGE_NOTCH] = &stage_notch,
 	[STAGE_COMMON_REFERENCE] = &stage_common_reference,
 };
 

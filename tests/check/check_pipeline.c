@@ -5,6 +5,7 @@
 #include "kernels/reference.h"
 #include "kernels/zero_phase.h"
 #include "tests/check/check.h"
+#include "tests/check/filters.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,6 +14,9 @@
 
 #define BAND(zero) { .kind = STAGE_BANDPASS, .freq_min_hz = 300, .freq_max_hz = 6000, .order = 5, .zero_phase = (zero) }
 #define HIGH(zero, hz, n) { .kind = STAGE_HIGHPASS, .freq_min_hz = (hz), .order = (n), .zero_phase = (zero) }
+#define ELLIPTIC_LOW(hz) { .kind = STAGE_LOWPASS, .family = FILTER_ELLIPTIC, .freq_max_hz = (hz), .order = 3, .ripple_db = 1, .attenuation_db = 30, .zero_phase = true }
+#define NOTCH(zero, hz) { .kind = STAGE_NOTCH, .freq_min_hz = (hz), .q = 30, .zero_phase = (zero) }
+#define STOP(zero, lo, hi) { .kind = STAGE_BANDSTOP, .freq_min_hz = (lo), .freq_max_hz = (hi), .order = 2, .zero_phase = (zero) }
 #define REFERENCE(how) { .kind = STAGE_COMMON_REFERENCE, .op = REFERENCE_##how }
 
 /* At 30 kHz: margins 500, 600 and 3000, the last with a grid of 8192. */
@@ -28,6 +32,7 @@ static const struct chain {
 	{ "average, zero phase, median", 3, { REFERENCE(AVERAGE), BAND(true), REFERENCE(MEDIAN) } },
 	{ "zero phase twice", 2, { BAND(true), HIGH(true, 250, 3) } },
 	{ "causal, median, causal", 3, { HIGH(false, 250, 2), REFERENCE(MEDIAN), BAND(false) } },
+	{ "other filters", 4, { NOTCH(false, 2000), ELLIPTIC_LOW(5000), NOTCH(true, 3000), STOP(false, 400, 900) } },
 	{ "all kinds", 5, { HIGH(false, 300, 1), HIGH(true, 50, 2), REFERENCE(MEDIAN), BAND(true), HIGH(false, 500, 3) } },
 };
 enum { NCHAINS = sizeof chains / sizeof *chains };
@@ -468,6 +473,14 @@ CHECK_TEST(pipeline_refuses)
 	s = good, s.stages[1].freq_min_hz = 1e-4, refused(s, "preprocess[1].freq_min");
 	s = good, s.stages[1].order = 0, refused(s, "preprocess[1].order");
 	s = good, s.stages[1].order = 9, refused(s, "preprocess[1].order");
+	s = good, s.stages[1] = (struct stage_spec)NOTCH(true, 15000), refused(s, "preprocess[1].freq");
+	s = good, s.stages[1] = (struct stage_spec)NOTCH(true, 100), s.stages[1].q = NAN, refused(s, "preprocess[1].q");
+	s = good, s.stages[1] = (struct stage_spec)STOP(true, 500, 400), refused(s, "preprocess[1].freq_max");
+	s = good, s.stages[1] = (struct stage_spec)ELLIPTIC_LOW(-1), refused(s, "preprocess[1].freq_max");
+	s = good, s.stages[1] = (struct stage_spec)ELLIPTIC_LOW(100), s.stages[1].ripple_db = 30, refused(s, "preprocess[1].attenuation_db");
+	s = good, s.stages[1] = (struct stage_spec)ELLIPTIC_LOW(100), s.stages[1].ripple_db = 0, refused(s, "preprocess[1].ripple_db");
+	s = good, s.stages[1].family = 9, refused(s, "preprocess[1].filter");
+	s = good, s.stages[1].family = FILTER_BESSEL, s.stages[1].norm = 9, refused(s, "preprocess[1].norm");
 	s = good, s.stages[0].op = 7, refused(s, "preprocess[0].operator");
 	s = good, s.stages[0].kind = STAGE_KINDS, refused(s, "preprocess[0].stage");
 	s = good, s.nstages = 17, refused(s, "preprocess");

@@ -2,6 +2,7 @@
 #include "kernels/sos.h"
 #include "kernels/zero_phase.h"
 #include "tests/check/check.h"
+#include "tests/check/filters.h"
 #include "tests/check/golden_filter.h"
 
 #include <float.h>
@@ -36,7 +37,7 @@ CHECK_TEST(sos_design)
 		const struct golden *g = &golden[d];
 		struct sos s = design(g);
 		double start[SOS_MAX_SECTIONS][2];
-		sos_steady(s.nsections, &s.design, start);
+		design_steady(s.nsections, &s.design, start);
 		check_that(s.nsections == g->nsections && s.edge == g->edge, "design %zu: %zu sections, edge %zu", d, s.nsections, s.edge);
 		for (size_t i = 0; i < g->nsections; i++) {
 			double gain = i ? 1 : s.design.gain;
@@ -96,7 +97,7 @@ CHECK_TEST(sos_wide)
 				y[lane] = (float)v;                                                                            \
 			}                                                                                                      \
 		for (size_t i = 0; flush && i < 2 * s->nsections * LANES; i++)                                                 \
-			if (z[i] < (type)0x1p-80 && z[i] > (type)-0x1p-80)                                                     \
+			if (z[i] < (type)s->tiny && z[i] > (type)-s->tiny)                                                     \
 				z[i] = 0;                                                                                      \
 	}
 PLAIN(plain_f32, float, f32, fmaf)
@@ -234,7 +235,7 @@ static double error_bound(const struct sos *s, const double *local, double input
 	double u = s->wide ? DBL_EPSILON / 2 : FLT_EPSILON / 2, error = input_error * path_gain(s, -1);
 	for (size_t i = 0; i < s->nsections; i++)
 		error += u * local[i] * path_gain(s, (int)i);
-	return 1.01 * error + 0x1p-80 * 1e6; /* flushed states */
+	return 1.01 * error + s->tiny * 1e6; /* flushed states */
 }
 
 static double largest(const double *y, size_t n)

@@ -126,9 +126,23 @@ def noise_levels(segments: Sequence[np.ndarray], fs: float, seed: int = 0) -> np
 
 # --- preprocessing ---
 
+_FAMILIES = {"butterworth": "butter", "chebyshev1": "cheby1", "chebyshev2": "cheby2", "elliptic": "ellip"}
+
+
+def _edges(stage: Stage) -> Any:
+    return {"bandpass": (stage.get("freq_min"), stage.get("freq_max")), "bandstop": (stage.get("freq_min"), stage.get("freq_max")),
+            "highpass": stage.get("freq_min"), "lowpass": stage.get("freq_max")}[stage["stage"]]
+
+
 def design(stage: Stage, fs: float) -> np.ndarray:
-    band = [stage["freq_min"], stage["freq_max"]] if stage["stage"] == "bandpass" else stage["freq_min"]
-    return scipy.signal.butter(stage["order"], band, stage["stage"], fs=fs, output="sos")
+    if stage["stage"] == "notch":
+        b, a = scipy.signal.iirnotch(stage["freq"], stage["q"], fs=fs)
+        return np.concatenate([b, a])[None, :]
+    family = stage.get("filter", "butterworth")
+    if family == "bessel":
+        return scipy.signal.bessel(stage["order"], _edges(stage), stage["stage"], output="sos", norm=stage["norm"], fs=fs)
+    return scipy.signal.iirfilter(stage["order"], _edges(stage), rp=stage.get("ripple_db"), rs=stage.get("attenuation_db"), btype=stage["stage"],
+                                  ftype=_FAMILIES[family], output="sos", fs=fs)
 
 
 def _edge(sos: np.ndarray) -> int:
@@ -137,11 +151,18 @@ def _edge(sos: np.ndarray) -> int:
 
 
 def margin(stage: Stage, fs: float) -> int:
-    return int(5 * 1000.0 / stage["freq_min"] * fs / 1000.0)
+    """SpikeInterface's five periods (a notch: time constants). Where a filter may ring longer: until its slowest pole is down to 1e-4."""
+    if stage["stage"] == "notch":
+        return int((5 / np.pi) * (stage["q"] / stage["freq"]) * fs)
+    periods = int(5 * 1000.0 / stage.get("freq_min", stage.get("freq_max")) * fs / 1000.0)
+    if stage.get("filter", "butterworth") == "butterworth" and stage["stage"] != "bandstop":
+        return periods
+    slowest = np.abs(scipy.signal.sos2zpk(design(stage, fs))[1]).max()
+    return max(periods, int(np.ceil(np.log(1e-4) / np.log(slowest))))
 
 
 def _is_zero_phase(stage: Stage) -> bool:
-    return stage["stage"] != "common_reference" and bool(stage["zero_phase"])
+    return bool(stage.get("zero_phase"))
 
 
 def grid(stages: Sequence[Stage], fs: float) -> int:
@@ -206,6 +227,11 @@ def _in_single(sos: np.ndarray) -> np.ndarray:
     return rounded
 
 
+def _is_wide(sos: np.ndarray) -> bool:
+    """A pole near the unit circle: the daemon's states and arithmetic are float64, its samples still float32."""
+    return bool(np.abs(scipy.signal.sos2zpk(sos)[1]).max() > 0.99)
+
+
 def pass_error(sos: np.ndarray, x: np.ndarray) -> float:
     """Bound of the error of one pass of a cascade in float32 over x (frames, channels): coefficients, measured, and roundings.
 
@@ -215,6 +241,7 @@ def pass_error(sos: np.ndarray, x: np.ndarray) -> float:
     8 u sqrt(sum of squares of all bounds times h) with a probability below 2 exp(-32) (Hoeffding 1963): not in the samples of this suite.
     """
     zi = scipy.signal.sosfilt_zi(sos)
+    unit = U64 if _is_wide(sos) else U32
     total, start = 0.0, x[0]
     for i, section in enumerate(sos):
         if i == 0:
@@ -224,7 +251,7 @@ def pass_error(sos: np.ndarray, x: np.ndarray) -> float:
         values = [big_y, 2 * big_x, 2 * big_y, big_x, big_y, 3 * big_x + big_y, big_x + big_y, big_x + big_y]
         recursion = np.concatenate([[1.0, 0.0, 0.0], section[3:]])[None]
         h = _impulse(np.concatenate([recursion, sos[i + 1 :]]))
-        total += (U32 * np.linalg.norm(values) * np.linalg.norm(h)) ** 2
+        total += (unit * np.linalg.norm(values) * np.linalg.norm(h)) ** 2
         x = y
     return 8 * float(np.sqrt(total))
 
@@ -235,10 +262,11 @@ def filter_error(x: np.ndarray, stage: Stage, fs: float, before: float) -> float
     gain = float(np.abs(_impulse(sos)).sum())
     edge = _edge(sos)
     extended = np.concatenate([2 * x[0] - x[edge:0:-1], x, 2 * x[-1] - x[-2 : -edge - 2 : -1]])
-    single = _in_single(sos)
+    single = sos if _is_wide(sos) else _in_single(sos)
     forward, forward_single = _one_pass(sos, extended), _one_pass(single, extended)
-    error = gain * before + pass_error(sos, extended)
+    error = gain * (before + U32 * float(np.abs(extended).max())) + pass_error(sos, extended)
     if not stage["zero_phase"]:
         return error + float(np.abs(forward - forward_single).max())
+    error += U32 * float(np.abs(forward).max())
     coefficients = np.abs(_one_pass(sos, forward[::-1]) - _one_pass(single, forward_single[::-1])).max()
     return gain * error + pass_error(sos, forward[::-1]) + float(coefficients)

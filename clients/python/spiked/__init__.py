@@ -49,7 +49,7 @@ from .errors import (
 from .kernels import jit, njit, prange
 from .session import use
 from .shared import asarray, empty, zeros
-from .stages import bandpass, common_reference, highpass
+from .stages import bandpass, bandstop, common_reference, highpass, lowpass, notch
 from .wire import PEAK_DTYPE
 
 if TYPE_CHECKING:

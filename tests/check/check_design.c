@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "kernels/design.h"
+#include "tests/check/check.h"
+#include "tests/check/golden_design.h"
+
+#include <float.h>
+#include <math.h>
+
+/* Roots come out with a relative error of some eps (those that are searched for, of Bessel and elliptic filters, with some more, in SciPy too):
+ * a coefficient, a sum or a product of two of them, is off by K eps of their size. A gain is a product of up to 48 factors. */
+enum { K = 64 };
+
+static double coefficient_error(double size)
+{
+	return K * DBL_EPSILON * size;
+}
+
+static void near(const char *what, size_t d, size_t i, double want, double got, double tolerance)
+{
+	const struct filter_spec *f = &golden_filters[d].spec;
+	check_that(fabs(got - want) <= tolerance, "design %zu (band %d family %d order %d) section %zu: %s is %.17g, not %.17g, tolerance %g", d, f->band,
+		   f->family, f->order, i, what, got, want, tolerance);
+}
+
+CHECK_TEST(design_scipy)
+{
+	for (size_t d = 0; d < GOLDEN_FILTERS; d++) {
+		const struct golden_filter *g = &golden_filters[d];
+		struct sos s;
+		bool made = design_filter(&s, &g->spec, 30000);
+		check_that(made && s.nsections == g->nsections, "design %zu: made %d, %zu sections", d, made, s.nsections);
+		if (!made || s.nsections != g->nsections)
+			continue;
+		near("gain", d, 0, g->sos[0][0], s.design.gain, coefficient_error(4 * g->sos[0][0]));
+		for (size_t i = 0; i < g->nsections; i++) {
+			double b0 = g->sos[i][0];
+			near("b1", d, i, g->sos[i][1] / b0, s.design.b1[i], coefficient_error(2));
+			near("b2", d, i, g->sos[i][2] / b0, s.design.b2[i], coefficient_error(1));
+			near("a1", d, i, g->sos[i][4], s.design.a1[i], coefficient_error(2));
+			near("a2", d, i, g->sos[i][5], s.design.a2[i], coefficient_error(1));
+		}
+	}
+}
+
+/* sosfilt_zi of SciPy's own sections: a system whose condition is 1 / (1 + a1 + a2) for each section, scaled by the gains before. */
+CHECK_TEST(design_steady)
+{
+	for (size_t d = 0; d < GOLDEN_FILTERS; d++) {
+		const struct golden_filter *g = &golden_filters[d];
+		struct sos_f64 c = { .gain = g->sos[0][0] };
+		double start[SOS_MAX_SECTIONS][2], condition = 0;
+		for (size_t i = 0; i < g->nsections; i++) {
+			c.b1[i] = g->sos[i][1] / g->sos[i][0];
+			c.b2[i] = g->sos[i][2] / g->sos[i][0];
+			c.a1[i] = g->sos[i][4];
+			c.a2[i] = g->sos[i][5];
+		}
+		design_steady(g->nsections, &c, start);
+		for (size_t i = 0; i < g->nsections; i++) {
+			double scale = fabs(g->zi[i][0]) + fabs(g->zi[i][1]) + DBL_MIN, dc = fabs(1 + c.b1[i] + c.b2[i]);
+			condition += 8 / (1 + c.a1[i] + c.a2[i]) + (dc > 0 ? 8 / dc : 0);
+			for (size_t k = 0; k < 2; k++)
+				near("start", d, i, g->zi[i][k], start[i][k], 8 * DBL_EPSILON * condition * scale);
+		}
+	}
+}
+
+/* What runs has SciPy's transfer function: on the unit circle, against the product of SciPy's sections. A section with its poles at a
+ * distance 1 - rho from the circle amplifies an error of its coefficients by up to 1 / (1 - rho)^2. */
+CHECK_TEST(design_runs_as_designed)
+{
+	for (size_t d = 0; d < GOLDEN_FILTERS; d++) {
+		struct sos s;
+		if (!design_filter(&s, &golden_filters[d].spec, 30000))
+			continue;
+		for (int k = 1; k < 64; k++) {
+			double w = M_PI * k / 64, want = fabs(s.design.gain), got = fabs(s.f64.gain);
+			for (size_t i = 0; i < s.nsections; i++) {
+				want *= hypot(1 + s.design.b1[i] * cos(w) + s.design.b2[i] * cos(2 * w), s.design.b1[i] * sin(w) + s.design.b2[i] * sin(2 * w));
+				got *= hypot(1 + s.f64.b1[i] * cos(w) + s.f64.b2[i] * cos(2 * w), s.f64.b1[i] * sin(w) + s.f64.b2[i] * sin(2 * w));
+			}
+			near("zeros", d, 0, want, got, 1e-12 * want + 1e-300);
+		}
+	}
+}
+
+CHECK_TEST(design_refuses)
+{
+	static const struct filter_spec bad[] = {
+		{ .band = FILTER_BANDPASS, .order = 8, .freq_min_hz = 1e-3, .freq_max_hz = 2e-3 },
+		{ .band = FILTER_HIGHPASS, .order = 5, .freq_min_hz = 1e-13 },
+		{ .band = FILTER_LOWPASS, .order = 2, .freq_max_hz = 1e-9 },
+		{ .band = FILTER_BANDSTOP, .order = 4, .freq_min_hz = 1000, .freq_max_hz = 1000.0001 },
+		{ .band = FILTER_BANDPASS, .family = FILTER_ELLIPTIC, .order = 8, .freq_min_hz = 300, .freq_max_hz = 6000, .ripple_db = 1, .attenuation_db = 1 },
+		{ .band = FILTER_NOTCH, .freq_min_hz = 3000, .q = 0.1 },
+		{ .band = FILTER_NOTCH, .freq_min_hz = 3000, .q = 1e6 },
+	};
+	struct sos s;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		check_that(!design_filter(&s, &bad[i], 30000), "design %zu is no filter: radius %.17g", i, s.radius);
+}
