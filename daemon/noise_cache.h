@@ -13,7 +13,7 @@ struct recording;
 struct lru *noise_cache_new(void);
 
 /* What levels depend on, as one text (malloc'ed, NULL without memory). `preprocess`: canonical JSON of the stages. */
-char *noise_cache_key(const struct recording *r, const char *preprocess, bool scaled, unsigned long long seed);
+char *noise_cache_key(const struct recording *r, const char *preprocess, bool scaled, bool exact, unsigned long long seed);
 
 /* Copies [nchannels] levels out, if they are known. */
 bool noise_cache_get(struct lru *cache, const char *key, double *levels, size_t nchannels);

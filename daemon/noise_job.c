@@ -72,14 +72,14 @@ static enum status allocate(struct noise_job *n, const struct executor *ex, stru
 }
 
 /* Levels that were measured before. */
-static void look_up(struct noise_job *n, bool scaled, uint64_t seed)
+static void look_up(struct noise_job *n, bool scaled, bool exact, uint64_t seed)
 {
 	struct request *r = n->source->request;
 	json_t *stages = json_object_get(request_params(r), "preprocess");
 	if (!n->source->recording)
 		return;
 	char *text = stages ? json_dumps(stages, JSON_COMPACT | JSON_SORT_KEYS) : strdup("[]");
-	n->key = text ? noise_cache_key(n->source->recording, text, scaled, seed) : NULL;
+	n->key = text ? noise_cache_key(n->source->recording, text, scaled, exact, seed) : NULL;
 	free(text);
 	n->known = n->key && noise_cache_get(r->daemon->noise, n->key, n->levels, n->source->nchannels);
 }
@@ -107,7 +107,7 @@ enum status noise_job_new(struct noise_job **out, struct source *source, const s
 	if (!status && (!n->level || !n->sum_f32 || !n->levels))
 		status = error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	if (!status)
-		look_up(n, scaled, seed);
+		look_up(n, scaled, spec->exact, seed);
 	if (!status && !n->known)
 		status = open_feed(n, spec, e);
 	if (status) {

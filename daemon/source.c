@@ -81,6 +81,25 @@ static enum status add_parts(struct source *s, struct error *e)
 	return STATUS_OK;
 }
 
+enum status source_cut(struct source *s, int64_t nframes, struct error *e)
+{
+	size_t n = 0, at = 0;
+	for (size_t i = 0; i < s->nparts; i++)
+		n += (size_t)((s->parts[i].stop - s->parts[i].start + nframes - 1) / nframes);
+	struct source_part *parts = calloc(n + 1, sizeof *parts);
+	if (!parts)
+		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for %zu chunks", n);
+	for (size_t i = 0; i < s->nparts; i++) {
+		const struct source_part *p = &s->parts[i];
+		for (int64_t start = p->start; start < p->stop; start += nframes)
+			parts[at++] = (struct source_part){ p->segment, start, p->stop - start < nframes ? p->stop : start + nframes };
+	}
+	free(s->parts);
+	s->parts = parts;
+	s->nparts = n;
+	return STATUS_OK;
+}
+
 enum status source_open(struct source *s, struct error *e)
 {
 	if (!s->array) {

@@ -37,6 +37,9 @@ void source_parse(struct source *s, struct request *r, struct params *p);
 enum status source_open(struct source *s, struct error *e);
 void source_close(struct source *s);
 
+/* Cuts the parts into ones of at most `nframes`, counted from where each begins. */
+enum status source_cut(struct source *s, int64_t nframes, struct error *e);
+
 /* Frames in a segment. */
 int64_t source_frames(const struct source *s, size_t segment);
 

@@ -332,6 +332,17 @@ struct frames_job {
 	size_t stage, nstages;
 };
 
+/* n frames of a tile to the nearest integers of 16 bits, ties to even. */
+static void round_tile(float *x, size_t n)
+{
+	const float magic = 0x1.8p23f; /* behind it f32 holds no fractions */
+	for (size_t i = 0; i < n * LANES; i++) {
+		float v = x[i] > 32767 ? 32767 : x[i];
+		v = v < -32768 ? -32768 : v;
+		x[i] = (v + magic) - magic;
+	}
+}
+
 static void frames_piece(void *arg, size_t worker, size_t i)
 {
 	const struct frames_job *job = arg;
@@ -344,6 +355,8 @@ static void frames_piece(void *arg, size_t worker, size_t i)
 	for (size_t s = 0; s < job->nstages; s++) {
 		const struct plan_stage *stage = &p->plan.stages[job->stage + s];
 		stage->type->frames(stage, x, job->r->tile_stride, n, p->frames_scratch + worker * p->frames_scratch_bytes);
+		for (size_t tile = 0; stage->rounded && tile < p->ntiles; tile++)
+			round_tile(x + tile * job->r->tile_stride, n);
 	}
 }
 
@@ -506,6 +519,8 @@ static void block_tile(void *arg, size_t worker, size_t tile)
 		return;
 	}
 	stage->type->tile(stage, &job->read, tile, scratch, y);
+	if (stage->rounded)
+		round_tile(y, job->read.nwanted);
 	drop_from_tile(job->r, tile, job->drop); /* while the tile is in the cache */
 }
 

@@ -71,6 +71,8 @@ struct pipeline_spec {
 	struct stage_spec stages[PIPELINE_MAX_STAGES];
 	int64_t first_frame;             /* where in the segment the first frame stands that will be pushed; 0 for a whole segment */
 	int64_t segment_frames;          /* frames in the segment if known, else -1; only used to clip margins */
+	bool exact;                      /* SpikeInterface's arithmetic: int16 frames are integers again after each stage, filters are those of
+	                                    kernels/exact.h. For int16 and float32 frames without gain, and zero-phase filters */
 	size_t piece_frames;             /* most frames of a piece, with its margins; 0: the grid. Needs segment_frames in pipeline_reset */
 };
 

@@ -50,6 +50,7 @@ static enum status plan_stage(struct plan_stage *p, const struct pipeline_spec *
 		return stage_wrong_value(e, i, "stage", "see SPEC.md 4.5", "no such stage", s->kind);
 	p->form = p->type->form(s);
 	p->nchannels = spec->nchannels;
+	p->rounded = spec->exact && spec->dtype == DTYPE_I16;
 	p->margin = p->form == FORM_BLOCK ? plan_margin(s, spec->fs_hz) : 0;
 	return p->type->plan(p, spec, i, grid, e);
 }
@@ -84,11 +85,28 @@ static enum status check_frames(const struct pipeline_spec *spec, struct error *
 	return STATUS_OK;
 }
 
+/* Reproducing SpikeInterface is for what it is used with. */
+static enum status check_exact(const struct pipeline_spec *spec, struct error *e)
+{
+	if (!spec->exact)
+		return STATUS_OK;
+	if ((spec->dtype != DTYPE_I16 && spec->dtype != DTYPE_F32) || spec->gain)
+		return error_set(e, STATUS_UNSUPPORTED, "compat", "leave compat out", "compat takes int16 and float32 samples as stored, not %s",
+				 spec->gain ? "scaled ones" : dtype_name(spec->dtype));
+	for (size_t i = 0; i < spec->nstages; i++)
+		if (plan_form(&spec->stages[i]) == FORM_CAUSAL)
+			return error_set(e, STATUS_UNSUPPORTED, "compat", "set zero_phase to true, or leave compat out",
+					 "preprocess[%zu] is causal, and compat has zero-phase filters only", i);
+	return STATUS_OK;
+}
+
 enum status plan_make(struct plan *plan, const struct pipeline_spec *spec, struct error *e)
 {
 	enum status status = check_frames(spec, e);
 	if (!status)
 		status = check_scaling(spec, e);
+	if (!status)
+		status = check_exact(spec, e);
 	memset(plan, 0, sizeof *plan);
 	if (status)
 		return status;

@@ -23,6 +23,7 @@ struct plan_stage {
 	enum stage_form form;
 	size_t nchannels;
 	size_t margin;          /* block: frames read before and behind */
+	bool rounded;           /* what comes out are integers */
 	size_t state_bytes;     /* causal: what a tile carries from call to call */
 	size_t scratch_bytes;   /* frames and block: for one worker */
 	size_t shared_bytes;    /* block: what survey finds, for all tiles of a block */

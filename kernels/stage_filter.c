@@ -3,6 +3,7 @@
  * Filters: forward and backward on the fixed grid, or causal.
  */
 #include "kernels/design.h"
+#include "kernels/exact.h"
 #include "kernels/stage.h"
 #include "kernels/zero_phase.h"
 
@@ -113,6 +114,14 @@ static enum status check_shape(const struct stage_spec *s, size_t i, struct erro
 	return STATUS_OK;
 }
 
+static void exact_block(const struct plan_stage *p, const struct stage_block *b, size_t i, void *scratch, float *y)
+{
+	exact_tile(p->table, b->x + i * b->tile_stride, b->nread, b->skip, b->nwanted, p->rounded, scratch, y);
+}
+
+/* What becomes of a filter in an exact pipeline. */
+static const struct stage_type exact = { .name = "exact", .tile = exact_block };
+
 static enum status plan(struct plan_stage *p, const struct pipeline_spec *spec, size_t i, size_t grid, struct error *e)
 {
 	const struct stage_spec *s = &spec->stages[i];
@@ -132,8 +141,10 @@ static enum status plan(struct plan_stage *p, const struct pipeline_spec *spec, 
 					 "which gives no stable filter of this order", freq);
 	if (p->margin >= STAGE_MAX_MARGIN)
 		return stage_wrong_value(e, i, key, "use a higher frequency, or a wider band", "for which a filter rings too long", freq);
+	if (spec->exact)
+		p->type = &exact;
 	if (p->form == FORM_BLOCK)
-		p->scratch_bytes = (grid + 2 * p->margin + 2 * sos->edge) * LANES * sizeof(float);
+		p->scratch_bytes = (grid + 2 * p->margin + 2 * sos->edge) * LANES * (spec->exact ? sizeof(double) : sizeof(float));
 	else
 		p->state_bytes = sizeof(struct sos_state);
 	return STATUS_OK;

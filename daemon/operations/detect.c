@@ -18,7 +18,7 @@
 
 enum phase { PHASE_OPEN, PHASE_START, PHASE_NOISE, PHASE_SEEK, PHASE_PEAKS, PHASE_WRITE };
 
-enum { DETECT_FRAMES = 8192 }; /* a detector step, at most */
+enum { DETECT_FRAMES = 8192, MAX_CHUNK_FRAMES = 1 << 24 }; /* a detector step, at most; a chunk of compat */
 
 struct detection {
 	struct source source;
@@ -27,6 +27,8 @@ struct detection {
 	enum peak_sign sign;
 	double threshold, sweep_ms, radius_um;
 	uint64_t seed;
+	bool compat;                   /* SpikeInterface's arithmetic and chunks */
+	int64_t chunk;                 /* compat: frames of a chunk; 0: a second of them */
 	const struct array *given;     /* noise levels */
 	const struct array *places;    /* channel locations, for a method that needs them */
 	struct output output;          /* the result file, if one is wanted */
@@ -47,8 +49,8 @@ struct detection {
 static void check_noise_array(struct detection *d, struct params *p)
 {
 	const struct array *a = d->given;
-	if (a && (a->dtype != DTYPE_F64 || a->ndim > 1))
-		params_fail(p, "noise_levels", "send <f8 (channels)", "must be a 1-D array of float64");
+	if (a && ((a->dtype != DTYPE_F64 && a->dtype != DTYPE_F32) || a->ndim > 1))
+		params_fail(p, "noise_levels", "send <f8 (channels)", "must be a 1-D array of float64 (or float32)");
 }
 
 static void check_locations_array(struct detection *d, struct params *p)
@@ -62,6 +64,7 @@ enum step detect_begin(struct request *r)
 {
 	static const char *const methods[] = { [DETECT_BY_CHANNEL] = "by_channel", [DETECT_LOCALLY_EXCLUSIVE] = "locally_exclusive", NULL };
 	static const char *const signs[] = { [PEAK_NEG] = "neg", [PEAK_POS] = "pos", [PEAK_BOTH] = "both", NULL };
+	static const char *const compats[] = { "spikeinterface", NULL };
 	struct params p;
 	struct detection *d = calloc(1, sizeof *d);
 	r->state = d;
@@ -77,6 +80,8 @@ enum step detect_begin(struct request *r)
 	d->sweep_ms = params_real(&p, "exclude_sweep_ms", 1.0, 0, false, 1000);
 	d->radius_um = params_real(&p, "radius_um", 50, 0, false, 1e30);
 	d->seed = (uint64_t)params_int(&p, "seed", 0, 0, INT64_MAX);
+	d->compat = params_word(&p, "compat", compats, -1) == 0;
+	d->chunk = d->compat ? params_int(&p, "chunk_frames", 0, 0, MAX_CHUNK_FRAMES) : 0;
 	d->given = message_array(&r->msg, "noise_levels");
 	check_noise_array(d, &p);
 	if (d->method == DETECT_LOCALLY_EXCLUSIVE)
@@ -93,7 +98,7 @@ enum step detect_begin(struct request *r)
 static enum status take_levels(struct detection *d, struct request *r)
 {
 	const struct array *a = d->given;
-	size_t n = d->source.nchannels, ngiven = a ? (size_t)(a->nbytes / sizeof(double)) : 0;
+	size_t n = d->source.nchannels, ngiven = a ? (size_t)(a->nbytes / dtype_size(a->dtype)) : 0;
 	d->levels = calloc(n, sizeof *d->levels);
 	if (!d->levels)
 		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
@@ -110,8 +115,10 @@ static enum status take_levels(struct detection *d, struct request *r)
 		status = client_memory_read(r->peer, a->address, copy, a->nbytes, &r->cancel_flag, &r->error);
 	else
 		memcpy(copy, a->data, a->nbytes);
-	for (size_t c = 0; c < n && !status; c++)
-		d->levels[c] = copy[ngiven == 1 ? 0 : c];
+	for (size_t c = 0; c < n && !status; c++) {
+		const size_t i = ngiven == 1 ? 0 : c;
+		d->levels[c] = a->dtype == DTYPE_F32 ? (double)((const float *)(const void *)copy)[i] : copy[i];
+	}
 	free(copy);
 	return status;
 }
@@ -168,10 +175,28 @@ static enum status find_neighbours(struct detection *d, struct request *r)
 	return neighbours_new(&d->neighbours, locations, s->nchannels, ndim, d->radius_um, (size_t)r->settings->config.limits_work_bytes / 2, &r->error);
 }
 
-/* Are the traces integers as stored? */
-static bool raw_integers(const struct detection *d)
+/* Are the traces integers, as stored or as SpikeInterface rounds them? */
+static bool integers(const struct detection *d)
 {
-	return d->spec.nstages == 0 && d->source.dtype >= DTYPE_I8 && d->source.dtype <= DTYPE_U64;
+	return (d->spec.nstages == 0 || d->compat) && d->source.dtype >= DTYPE_I8 && d->source.dtype <= DTYPE_U64;
+}
+
+/* Frames the detector must see around a part, so that its peaks are those of the whole segment: the sweep, and with locally_exclusive
+ * one more, which decides whether the last one of them is a candidate. */
+static int64_t margin_of(const struct detection *d)
+{
+	return (int64_t)d->sweep + (d->method == DETECT_LOCALLY_EXCLUSIVE);
+}
+
+/* compat: each part in chunks, which are filtered as pieces. */
+static enum status cut_into_chunks(struct detection *d, struct error *e)
+{
+	const int64_t chunk = d->chunk ? d->chunk : (int64_t)d->source.fs_hz > 0 ? (int64_t)d->source.fs_hz : 1;
+	struct pipeline_spec spec = d->spec;
+	spec.fs_hz = d->source.fs_hz;
+	d->spec.exact = true;
+	d->spec.piece_frames = pipeline_piece(&spec, (size_t)(chunk + 2 * margin_of(d)));
+	return source_cut(&d->source, chunk, e);
 }
 
 static enum status start(struct detection *d, struct request *r)
@@ -187,12 +212,14 @@ static enum status start(struct detection *d, struct request *r)
 		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / sizeof(struct peak);
 	enum status status = find_neighbours(d, r);
+	if (!status && d->compat)
+		status = cut_into_chunks(d, &r->error);
 	if (!status)
 		status = feed_new(&d->feed, s, &d->spec, &r->error);
 	if (!status && !d->levels)
 		status = take_levels(d, r);
 	if (!status && !d->given && source_total(s) > 0)
-		status = noise_job_new(&d->noise, s, &d->spec, raw_integers(d), false, d->seed, &r->error);
+		status = noise_job_new(&d->noise, s, &d->spec, integers(d), false, d->seed, &r->error);
 	return status;
 }
 
@@ -201,7 +228,8 @@ static enum status start(struct detection *d, struct request *r)
  * double always. */
 static bool in_single(const struct detection *d)
 {
-	return d->method == DETECT_LOCALLY_EXCLUSIVE && !d->given && !raw_integers(d) && d->source.dtype != DTYPE_F64;
+	const bool single = !d->given || d->given->dtype == DTYPE_F32;
+	return d->method == DETECT_LOCALLY_EXCLUSIVE && single && !integers(d) && d->source.dtype != DTYPE_F64;
 }
 
 /* A silent channel has level 0: it gets a threshold that nothing reaches, and is named. */
@@ -228,12 +256,10 @@ static enum status make_detector(struct detection *d, struct request *r)
 	return detector_new(&d->detector, &spec, &r->error);
 }
 
-/* Frames the detector must see around the part, so that its peaks are those of the whole segment: the sweep, and with locally_exclusive
- * one more, which decides whether the last one of them is a candidate. */
 static void seek(struct detection *d)
 {
 	const struct source_part *part = &d->source.parts[d->part];
-	int64_t n = source_frames(&d->source, part->segment), margin = (int64_t)d->sweep + (d->method == DETECT_LOCALLY_EXCLUSIVE);
+	int64_t n = source_frames(&d->source, part->segment), margin = margin_of(d);
 	int64_t start = part->start > margin ? part->start - margin : 0, stop = n - part->stop > margin ? part->stop + margin : n;
 	detector_reset(d->detector, (int64_t)part->segment);
 	feed_seek(d->feed, part->segment, start, stop, false);

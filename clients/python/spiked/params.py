@@ -12,7 +12,7 @@ from .stages import Stage
 
 
 def detection_params(method: str, peak_sign: str, detect_threshold: float, exclude_sweep_ms: float, radius_um: float, preprocess: Sequence[Stage],
-                     seed: int) -> Dict[str, Any]:
+                     seed: int, compat: Optional[str] = None, chunk_frames: Optional[int] = None) -> Dict[str, Any]:
     """Keys of protocol/SPEC.md 4.4. A value that JSON cannot hold is refused here, as the daemon would."""
     for name, value in (("detect_threshold", detect_threshold), ("exclude_sweep_ms", exclude_sweep_ms), ("radius_um", radius_um)):
         if not np.isfinite(value):
@@ -21,6 +21,10 @@ def detection_params(method: str, peak_sign: str, detect_threshold: float, exclu
               "preprocess": list(preprocess), "seed": int(seed)}
     if method != "by_channel":
         params["radius_um"] = float(radius_um)
+    if compat is not None:
+        params["compat"] = compat
+    if chunk_frames is not None:
+        params["chunk_frames"] = int(chunk_frames)
     return params
 
 
@@ -38,7 +42,10 @@ def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[
 
 def noise_array(noise_levels: Any) -> Dict[str, np.ndarray]:
     """The array `noise_levels`, if given."""
-    return {} if noise_levels is None else {"noise_levels": np.atleast_1d(np.asarray(noise_levels, dtype="<f8"))}
+    if noise_levels is None:
+        return {}
+    levels = np.atleast_1d(np.asarray(noise_levels))
+    return {"noise_levels": levels.astype("<f4" if levels.dtype == np.float32 else "<f8", copy=False)}
 
 
 def locations_array(channel_locations: Any) -> Dict[str, np.ndarray]:

@@ -93,7 +93,8 @@ class Recording:
 
     def detect_peaks(self, method: str = "by_channel", peak_sign: str = "neg", detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, *,
                      radius_um: float = 50.0, channel_locations: Any = None, noise_levels: Any = None, preprocess: Sequence[Stage] = (),
-                     output: Optional[Union[str, os.PathLike]] = None, seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None,
+                     output: Optional[Union[str, os.PathLike]] = None, seed: int = 0, compat: Optional[str] = None,
+                     chunk_frames: Optional[int] = None, segment: Optional[int] = None, start: Optional[int] = None,
                      stop: Optional[int] = None, timeout: Optional[float] = None) -> np.ndarray:
         """Detect spikes.
 
@@ -117,6 +118,11 @@ class Recording:
             `bandpass`, `highpass`, `common_reference`, applied in order.
         output : path, optional
             NWB 2 file to write as well.
+        compat : {"spikeinterface"}, optional
+            SpikeInterface's chunks and arithmetic: its peaks row by row, for int16 and float32 samples. Slower; by default peaks do not depend
+            on chunks.
+        chunk_frames : int, optional
+            With `compat`: frames of a chunk; default one second.
         segment, start, stop : int, optional
             Default: everything. A part gives the peaks the whole would have there.
 
@@ -126,7 +132,7 @@ class Recording:
             sample_index, channel_index, amplitude (raw units), segment_index; in order of segment, sample, channel.
         """
         params = self._params(segment, start, stop)
-        params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed))
+        params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed, compat, chunk_frames))
         if output is not None:
             params["output"] = {"file": os.path.abspath(os.fspath(output))}
         arrays = {**noise_array(noise_levels), **locations_array(channel_locations)}
