@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/noise_cache.h"
+#include "daemon/noise_job.h"
 #include "daemon/recording/recording.h"
 
 #include <stdio.h>
@@ -18,10 +19,11 @@ struct lru *noise_cache_new(void)
 	return lru_new(free);
 }
 
-char *noise_cache_key(const struct recording *r, const char *preprocess, bool scaled, bool exact, unsigned long long seed)
+char *noise_cache_key(const struct recording *r, const char *preprocess, const struct noise_wanted *w)
 {
-	char *key;
-	if (asprintf(&key, "%s\1%s\1%.17g\1%d\1%s\1%d\1%d\1%llu", r->fingerprint, r->stream, r->fs_hz, r->time_axis, preprocess, scaled, exact, seed) < 0)
+	char *key = NULL;
+	if (asprintf(&key, "%s\1%s\1%.17g\1%d\1%s\1%d\1%d\1%d\1%d\1%llu", r->fingerprint, r->stream, r->fs_hz, r->time_axis, preprocess, w->scaled,
+		     w->spec->exact, w->method, w->whole, (unsigned long long)w->seed) < 0)
 		return NULL;
 	return key;
 }

@@ -9,11 +9,12 @@
 #include "daemon/lru.h"
 
 struct recording;
+struct noise_wanted;
 
 struct lru *noise_cache_new(void);
 
 /* What levels depend on, as one text (malloc'ed, NULL without memory). `preprocess`: canonical JSON of the stages. */
-char *noise_cache_key(const struct recording *r, const char *preprocess, bool scaled, bool exact, unsigned long long seed);
+char *noise_cache_key(const struct recording *r, const char *preprocess, const struct noise_wanted *wanted);
 
 /* Copies [nchannels] levels out, if they are known. */
 bool noise_cache_get(struct lru *cache, const char *key, double *levels, size_t nchannels);

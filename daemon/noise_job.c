@@ -8,46 +8,85 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double mad_scale = 0.6744897501960817;
+/* Where a chunk begins. */
+struct place {
+	size_t segment;
+	int64_t start;
+};
 
 struct noise_job {
 	struct source *source;
 	struct feed *feed;
-	bool raw_integers, seeking;
+	enum noise_method method;
+	bool integers, whole, seeking;
 	int64_t chunk;             /* frames */
-	int64_t *starts;           /* [nsegments][NOISE_CHUNKS] */
-	size_t next, nchunks;      /* of nsegments * NOISE_CHUNKS */
+	struct place *places;      /* [nchunks] */
+	size_t next, nchunks;
 	struct slab slab;          /* the chunk, as it comes in */
 	void *scratch;
 	float *level;              /* [nchannels] of one chunk */
 	float *sum_f32;            /* [nchannels] NumPy averages float32 levels in float32 */
-	double *levels;            /* [nchannels] */
+	double *levels;            /* [nchannels] sums, then means */
 	char *key;                 /* in the cache; NULL for an array */
 	bool known;                /* the levels came from the cache */
 };
 
+static enum status no_memory(struct error *e)
+{
+	return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a list of noise chunks");
+}
+
+/* As SpikeInterface draws them. A segment that is shorter shortens the chunks of all. */
+static enum status random_places(struct noise_job *n, const int64_t *frames, uint64_t seed, struct error *e)
+{
+	const size_t nsegments = n->source->nsegments;
+	for (size_t i = 0; i < nsegments; i++)
+		if (n->chunk > frames[i] - 1)
+			n->chunk = frames[i] - 1;
+	if (n->chunk < 1)
+		return error_set(e, STATUS_INVALID, "noise_levels", "give noise_levels", "a segment is too short to measure noise levels");
+	n->nchunks = nsegments * NOISE_CHUNKS;
+	int64_t *starts = calloc(n->nchunks, sizeof *starts);
+	n->places = calloc(n->nchunks, sizeof *n->places);
+	enum status status = starts && n->places ? random_chunks(seed, nsegments, frames, n->chunk, 0, NOISE_CHUNKS, starts, e) : no_memory(e);
+	for (size_t i = 0; i < n->nchunks && !status; i++)
+		n->places[i] = (struct place){ i / NOISE_CHUNKS, starts[i] };
+	free(starts);
+	return status;
+}
+
+/* Side by side. */
+static enum status all_places(struct noise_job *n, const int64_t *frames, struct error *e)
+{
+	const size_t nsegments = n->source->nsegments;
+	int64_t longest = 0;
+	for (size_t i = 0; i < nsegments; i++)
+		longest = frames[i] > longest ? frames[i] : longest;
+	n->chunk = n->chunk < longest ? n->chunk : longest;
+	if (n->chunk < 1)
+		return error_set(e, STATUS_INVALID, "noise_levels", "give noise_levels", "there are no frames to measure noise levels on");
+	size_t most = 0;
+	for (size_t i = 0; i < nsegments; i++)
+		most += (size_t)(frames[i] / n->chunk);
+	n->places = calloc(most, sizeof *n->places);
+	if (!n->places)
+		return no_memory(e);
+	for (size_t i = 0; i < nsegments; i++)
+		for (int64_t k = 0; k < frames[i] / n->chunk; k++)
+			n->places[n->nchunks++] = (struct place){ i, k * n->chunk };
+	return STATUS_OK;
+}
+
 static enum status choose_chunks(struct noise_job *n, uint64_t seed, struct error *e)
 {
 	struct source *s = n->source;
-	int64_t *frames = calloc(s->nsegments, sizeof *frames);
-	n->nchunks = s->nsegments * NOISE_CHUNKS;
-	n->starts = calloc(n->nchunks, sizeof *n->starts);
-	if (!frames || !n->starts) {
-		free(frames);
-		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
-	}
-	n->chunk = (int64_t)(NOISE_CHUNK_S * s->fs_hz);
-	for (size_t i = 0; i < s->nsegments; i++) {
+	int64_t *frames = calloc(s->nsegments + 1, sizeof *frames);
+	if (!frames)
+		return no_memory(e);
+	for (size_t i = 0; i < s->nsegments; i++)
 		frames[i] = source_frames(s, i);
-		/* A segment that is shorter shortens the chunks of all. */
-		if (n->chunk > frames[i] - 1)
-			n->chunk = frames[i] - 1;
-	}
-	enum status status;
-	if (n->chunk < 1)
-		status = error_set(e, STATUS_INVALID, "noise_levels", "give noise_levels", "a segment is too short to measure noise levels");
-	else
-		status = random_chunks(seed, s->nsegments, frames, n->chunk, 0, NOISE_CHUNKS, n->starts, e);
+	n->chunk = (int64_t)(NOISE_CHUNK_S * s->fs_hz);
+	enum status status = n->whole ? all_places(n, frames, e) : random_places(n, frames, seed, e);
 	free(frames);
 	return status;
 }
@@ -63,7 +102,7 @@ static enum status allocate(struct noise_job *n, const struct executor *ex, stru
 				 "a noise sample of %lld frames of %zu channels does not fit in limits.work_bytes", (long long)n->chunk, nchannels);
 	n->slab.tile_stride = stride;
 	n->slab.x = aligned_alloc(64, bytes);
-	size_t nscratch = noise_mad_scratch(&n->slab, ex);
+	size_t nscratch = noise_scratch(&n->slab, ex);
 	n->scratch = aligned_alloc(64, (nscratch + 127) & ~(size_t)63);
 	if (!n->slab.x || !n->scratch)
 		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a noise sample");
@@ -72,14 +111,14 @@ static enum status allocate(struct noise_job *n, const struct executor *ex, stru
 }
 
 /* Levels that were measured before. */
-static void look_up(struct noise_job *n, bool scaled, bool exact, uint64_t seed)
+static void look_up(struct noise_job *n, const struct noise_wanted *w)
 {
 	struct request *r = n->source->request;
 	json_t *stages = json_object_get(request_params(r), "preprocess");
 	if (!n->source->recording)
 		return;
 	char *text = stages ? json_dumps(stages, JSON_COMPACT | JSON_SORT_KEYS) : strdup("[]");
-	n->key = text ? noise_cache_key(n->source->recording, text, scaled, exact, seed) : NULL;
+	n->key = text ? noise_cache_key(n->source->recording, text, w) : NULL;
 	free(text);
 	n->known = n->key && noise_cache_get(r->daemon->noise, n->key, n->levels, n->source->nchannels);
 }
@@ -92,24 +131,25 @@ static enum status open_feed(struct noise_job *n, const struct pipeline_spec *sp
 	return feed_new(&n->feed, n->source, &piece, e);
 }
 
-enum status noise_job_new(struct noise_job **out, struct source *source, const struct pipeline_spec *spec, bool raw_integers, bool scaled,
-			  uint64_t seed, struct error *e)
+enum status noise_job_new(struct noise_job **out, struct source *source, const struct noise_wanted *wanted, struct error *e)
 {
 	struct noise_job *n = calloc(1, sizeof *n);
 	if (!n)
-		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+		return no_memory(e);
 	n->source = source;
-	n->raw_integers = raw_integers;
+	n->method = wanted->method;
+	n->integers = wanted->integers;
+	n->whole = wanted->whole;
 	n->level = calloc(source->nchannels, sizeof *n->level);
 	n->sum_f32 = calloc(source->nchannels, sizeof *n->sum_f32);
 	n->levels = calloc(source->nchannels, sizeof *n->levels);
-	enum status status = choose_chunks(n, seed, e);
+	enum status status = choose_chunks(n, wanted->seed, e);
 	if (!status && (!n->level || !n->sum_f32 || !n->levels))
-		status = error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+		status = no_memory(e);
 	if (!status)
-		look_up(n, scaled, spec->exact, seed);
+		look_up(n, wanted);
 	if (!status && !n->known)
-		status = open_feed(n, spec, e);
+		status = open_feed(n, wanted->spec, e);
 	if (status) {
 		noise_job_free(n);
 		return status;
@@ -123,7 +163,7 @@ void noise_job_free(struct noise_job *n)
 	if (!n)
 		return;
 	feed_free(n->feed);
-	free(n->starts);
+	free(n->places);
 	free(n->slab.x);
 	free(n->scratch);
 	free(n->level);
@@ -145,15 +185,21 @@ static void append(struct noise_job *n, const struct slab *s)
 	n->slab.nframes += s->nframes;
 }
 
+/* NumPy computes medians of integers in f64. They are multiples of 1/2, so they come back exactly from the f32 level. */
+static double of_integers(const struct noise_job *n, float level)
+{
+	const double scale = noise_scale(n->method);
+	return n->method == NOISE_MAD || n->method == NOISE_QUIROGA ? nearbyint(level * scale * 2) / 2 / scale : (double)level;
+}
+
 static enum status end_chunk(struct noise_job *n, const struct slab *chunk, const struct executor *ex, struct error *e)
 {
-	enum status status = noise_mad(chunk, ex, n->scratch, n->level);
+	enum status status = noise_level(n->method, chunk, ex, n->scratch, n->level);
 	if (status)
 		return error_set(e, status, "noise_levels", NULL, "a noise sample is empty");
 	for (size_t c = 0; c < n->source->nchannels; c++) {
 		n->sum_f32[c] += n->level[c];
-		/* Of integers the MAD is a multiple of 1/2; from the f32 level it comes back exactly. */
-		n->levels[c] += nearbyint(n->level[c] * mad_scale * 2) / 2 / mad_scale;
+		n->levels[c] += n->integers ? of_integers(n, n->level[c]) : (double)n->level[c];
 	}
 	n->next++;
 	n->seeking = false;
@@ -162,8 +208,9 @@ static enum status end_chunk(struct noise_job *n, const struct slab *chunk, cons
 
 static void average(struct noise_job *n)
 {
+	const bool in_f64 = n->integers || n->whole;
 	for (size_t c = 0; c < n->source->nchannels; c++)
-		n->levels[c] = n->raw_integers ? n->levels[c] / (double)n->nchunks : (double)(n->sum_f32[c] / (float)n->nchunks);
+		n->levels[c] = in_f64 ? n->levels[c] / (double)n->nchunks : (double)(n->sum_f32[c] / (float)n->nchunks);
 }
 
 enum status noise_job_step(struct noise_job *n, const struct executor *ex, bool *done, struct error *e)
@@ -179,8 +226,8 @@ enum status noise_job_step(struct noise_job *n, const struct executor *ex, bool 
 			return status;
 	}
 	if (!n->seeking) {
-		int64_t start = n->starts[n->next];
-		feed_seek(n->feed, n->next / NOISE_CHUNKS, start, start + n->chunk, true);
+		const struct place *at = &n->places[n->next];
+		feed_seek(n->feed, at->segment, at->start, at->start + n->chunk, true);
 		n->slab.nframes = 0;
 		n->seeking = true;
 	}

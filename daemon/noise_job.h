@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Noise levels of a source, as SpikeInterface measures them: the centred MAD of 20 random chunks of 0.5 s in each segment, averaged over the
+ * Noise levels of a source, as SpikeInterface measures them: of 20 random chunks of 0.5 s in each segment, averaged over the
  * chunks, on preprocessed frames. Each chunk is filtered as a piece of its own (kernels/pipeline.h). In steps of one block. Lane threads.
  */
 #ifndef DAEMON_NOISE_JOB_H
 #define DAEMON_NOISE_JOB_H
 
 #include "daemon/feed.h"
+#include "kernels/noise.h"
 
 enum { NOISE_CHUNKS = 20 };
 #define NOISE_CHUNK_S 0.5
 
 struct noise_job;
 
-/* spec: stages, gain and offset, as for a feed. raw_integers: the frames are stored integers without preprocessing, whose levels NumPy computes in
- * f64. scaled: they are in microvolts. Levels of a recording that are known already are not measured again. */
-enum status noise_job_new(struct noise_job **out, struct source *source, const struct pipeline_spec *spec, bool raw_integers, bool scaled,
-			  uint64_t seed, struct error *e);
+struct noise_wanted {
+	const struct pipeline_spec *spec; /* stages, gain and offset, as for a feed; used during the call */
+	enum noise_method method;
+	bool whole;                       /* chunks side by side instead of random ones; what is left at the end of a segment does not count */
+	uint64_t seed;
+	bool integers;                    /* the frames are integers, whose medians NumPy computes in f64 */
+	bool scaled;                      /* they are in microvolts */
+};
+
+/* Levels of a recording that are known already are not measured again. */
+enum status noise_job_new(struct noise_job **out, struct source *source, const struct noise_wanted *wanted, struct error *e);
 void noise_job_free(struct noise_job *n);
 
 /* *done: the levels are ready. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Exact medians, by selection rather than sorting (after Floyd and Rivest 1975, CACM 18:165): the values of a small sample
+ * Noise levels. Exact medians, by selection rather than sorting (after Floyd and Rivest 1975, CACM 18:165): the values of a small sample
  * bracket the wanted rank, one pass keeps what lies inside the bracket, a quarter or so, and that again until few are left.
  * Where the sample misled, or ties keep the bracket full, a step of bisection over the float's bits takes its place; there are no more
  * than 32 of these, so any data cost O(n).
@@ -131,6 +131,7 @@ static float median(const struct loops *f, const float *x, size_t n, float *buff
 /* --- noise levels --- */
 
 struct job {
+	enum noise_method method;
 	const struct slab *slab;
 	size_t npieces, stride; /* floats of a channel's row */
 	char *scratch;
@@ -150,7 +151,7 @@ static size_t npieces(const struct slab *slab, const struct executor *ex)
 }
 
 /* Each piece: 16 rows of a tile, and two buffers for the selection. */
-size_t noise_mad_scratch(const struct slab *slab, const struct executor *ex)
+size_t noise_scratch(const struct slab *slab, const struct executor *ex)
 {
 	size_t nbytes;
 	if (slab->nframes > SIZE_MAX / 256 ||
@@ -159,12 +160,37 @@ size_t noise_mad_scratch(const struct slab *slab, const struct executor *ex)
 	return nbytes;
 }
 
-static float level_of(const struct loops *f, float *x, size_t n, float *buffer[2])
+double noise_scale(enum noise_method method)
 {
-	float m = median(f, x, n, buffer);
+	return method == NOISE_MAD ? 0.6744897501960817 : method == NOISE_QUIROGA ? 0.6745 : 1.0;
+}
+
+/* The mean of (x - centre), or of its square. */
+static double mean_of(const float *x, size_t n, double centre, bool squares)
+{
+	enum { SUMS = 8 };
+	double sum[SUMS] = { 0 };
+	for (size_t i = 0; i < n; i++) {
+		const double d = (double)x[i] - centre;
+		sum[i % SUMS] += squares ? d * d : d;
+	}
+	for (size_t half = SUMS / 2; half > 0; half /= 2)
+		for (size_t i = 0; i < half; i++)
+			sum[i] += sum[i + half];
+	return sum[0] / (double)n;
+}
+
+static float level_of(const struct job *job, float *x, size_t n, float *buffer[2])
+{
+	const struct loops *f = &job->loops;
+	if (job->method == NOISE_RMS)
+		return (float)sqrt(mean_of(x, n, 0, true));
+	if (job->method == NOISE_STD)
+		return (float)sqrt(mean_of(x, n, mean_of(x, n, 0, false), true));
+	const float m = job->method == NOISE_MAD ? median(f, x, n, buffer) : 0;
 	if (f->deviations(x, n, m))
 		return NAN; /* infinities on both sides, or m itself infinite */
-	return median(f, x, n, buffer) / 0.6744897501960817f;
+	return median(f, x, n, buffer) / (float)noise_scale(job->method);
 }
 
 static void run_piece(void *arg, size_t piece)
@@ -179,16 +205,16 @@ static void run_piece(void *arg, size_t piece)
 		unsigned nan = job->loops.transpose(slab_at(slab, tile, 0), n, rows, job->stride);
 		for (size_t lane = 0; lane < nlanes; lane++)
 			job->level[tile * LANES + lane] =
-				nan >> lane & 1 ? NAN : level_of(&job->loops, rows + lane * job->stride, n, buffer);
+				nan >> lane & 1 ? NAN : level_of(job, rows + lane * job->stride, n, buffer);
 	}
 }
 
-enum status noise_mad(const struct slab *slab, const struct executor *ex, void *scratch, float *level)
+enum status noise_level(enum noise_method method, const struct slab *slab, const struct executor *ex, void *scratch, float *level)
 {
 	if (slab->nframes == 0)
 		return STATUS_INVALID;
 	struct job job = {
-		slab, npieces(slab, ex), row_floats(slab->nframes), scratch, level,
+		method, slab, npieces(slab, ex), row_floats(slab->nframes), scratch, level,
 		{ ISA_PICK(noise_transpose), ISA_PICK(noise_deviations), ISA_PICK(noise_split), ISA_PICK(noise_rank) },
 	};
 	ex->run(ex->ctx, job.npieces, run_piece, &job);

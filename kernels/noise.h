@@ -12,14 +12,24 @@
 
 #include <stdbool.h>
 
-/* Centred MAD of each channel of a slab: m = median(x), level = median(|x - m|) / 0.6744897501960817, in f32 as NumPy computes it on
- * float32 traces (for an even count the median is the f32 mean of the two middle values).
+/* NOISE_MAD       centred: m = median(x), level = median(|x - m|) / 0.6744897501960817, as SpikeInterface
+ * NOISE_QUIROGA   median(|x|) / 0.6745 (Quiroga et al. 2004, Neural Computation 16:1661)
+ * NOISE_STD       sqrt(mean((x - mean(x))^2)), of the population
+ * NOISE_RMS       sqrt(mean(x^2))
+ * Medians in f32 as NumPy computes them on float32 traces (for an even count the f32 mean of the two middle values), exact; sums in f64, in 8
+ * partial sums of every 8th value, and the level then rounded to f32. */
+enum noise_method { NOISE_MAD, NOISE_QUIROGA, NOISE_STD, NOISE_RMS };
+
+/* The divisor of a median, 1 where there is none. */
+double noise_scale(enum noise_method method);
+
+/* The level of each channel of a slab.
  *
- *   level    [nchannels] out; 0 for a constant channel, NaN if the channel holds one
- *   scratch  noise_mad_scratch(slab) bytes, 64-byte aligned
- * STATUS_INVALID for a slab without frames. O(nframes) a channel, exact. */
-enum status noise_mad(const struct slab *slab, const struct executor *ex, void *scratch, float *level);
-size_t noise_mad_scratch(const struct slab *slab, const struct executor *ex);
+ *   level    [nchannels] out; 0 for a constant channel (RMS: of zeros), NaN if the channel holds one
+ *   scratch  noise_scratch(slab) bytes, 64-byte aligned
+ * STATUS_INVALID for a slab without frames. O(nframes) a channel. */
+enum status noise_level(enum noise_method method, const struct slab *slab, const struct executor *ex, void *scratch, float *level);
+size_t noise_scratch(const struct slab *slab, const struct executor *ex);
 
 /* Starts of the chunks SpikeInterface would draw: numpy.random.default_rng(seed).integers(margin, num_frames - chunk - margin, size=nchunks,
  * endpoint=True), sorted, one generator over all segments.

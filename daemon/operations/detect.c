@@ -2,71 +2,46 @@
  *
  * detect: open -> (is the result file done?) -> neighbours -> noise levels -> peaks, segment by segment -> (result file) -> reply.
  */
-#include "kernels/detect.h"
-#include "daemon/client_memory.h"
 #include "daemon/daemon.h"
+#include "daemon/detection.h"
 #include "daemon/feed.h"
 #include "daemon/neighbours.h"
 #include "daemon/noise_job.h"
 #include "daemon/operations/operations.h"
 #include "daemon/output.h"
-#include "daemon/preprocess.h"
+#include "kernels/select.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum phase { PHASE_OPEN, PHASE_START, PHASE_NOISE, PHASE_SEEK, PHASE_PEAKS, PHASE_WRITE };
 
-enum { DETECT_FRAMES = 8192, MAX_CHUNK_FRAMES = 1 << 24 }; /* a detector step, at most; a chunk of compat */
+enum { DETECT_FRAMES = 8192 }; /* a detector step, at most */
 
-struct detection {
+struct detect {
 	struct source source;
-	struct pipeline_spec spec;
-	enum detect_method method;
-	enum peak_sign sign;
-	double threshold, sweep_ms, radius_um;
-	uint64_t seed;
-	bool compat;                   /* SpikeInterface's arithmetic and chunks */
-	int64_t chunk;                 /* compat: frames of a chunk; 0: a second of them */
-	const struct array *given;     /* noise levels */
-	const struct array *places;    /* channel locations, for a method that needs them */
+	struct detection asked;
 	struct output output;          /* the result file, if one is wanted */
 
 	enum phase phase;
 	struct feed *feed;
 	struct noise_job *noise;
 	struct detector *detector;
+	struct selection *selection;   /* or NULL: all peaks */
 	double *levels, *thresholds;   /* [nchannels] */
+	bool measure;                  /* the levels are to be measured */
 	double *locations;             /* [nchannels][ndim], if the client gave them */
 	struct neighbours neighbours;
 	size_t sweep;                  /* frames */
 	size_t part;                   /* of source.parts */
 	struct peaks peaks;
-	size_t part_first;             /* first peak of this part */
+	size_t kept;                   /* so many of the peaks have been looked at */
 };
-
-static void check_noise_array(struct detection *d, struct params *p)
-{
-	const struct array *a = d->given;
-	if (a && ((a->dtype != DTYPE_F64 && a->dtype != DTYPE_F32) || a->ndim > 1))
-		params_fail(p, "noise_levels", "send <f8 (channels)", "must be a 1-D array of float64 (or float32)");
-}
-
-static void check_locations_array(struct detection *d, struct params *p)
-{
-	const struct array *a = d->places;
-	if (a && (a->dtype != DTYPE_F64 || a->ndim != 2 || a->shape[1] < 2 || a->shape[1] > 3))
-		params_fail(p, "channel_locations", "send <f8 (channels, 2 or 3), in um", "must be an array (channels, 2 or 3) of float64");
-}
 
 enum step detect_begin(struct request *r)
 {
-	static const char *const methods[] = { [DETECT_BY_CHANNEL] = "by_channel", [DETECT_LOCALLY_EXCLUSIVE] = "locally_exclusive", NULL };
-	static const char *const signs[] = { [PEAK_NEG] = "neg", [PEAK_POS] = "pos", [PEAK_BOTH] = "both", NULL };
-	static const char *const compats[] = { "spikeinterface", NULL };
 	struct params p;
-	struct detection *d = calloc(1, sizeof *d);
+	struct detect *d = calloc(1, sizeof *d);
 	r->state = d;
 	if (!d)
 		return request_fail(r, STATUS_NO_MEMORY, NULL, NULL, "no memory");
@@ -74,92 +49,35 @@ enum step detect_begin(struct request *r)
 	source_parse(&d->source, r, &p);
 	if (d->source.array && d->source.fs_hz <= 0)
 		params_fail(&p, "sampling_frequency", "say how many frames a second the array holds", "is missing");
-	d->method = (enum detect_method)params_word(&p, "method", methods, DETECT_BY_CHANNEL);
-	d->sign = (enum peak_sign)params_word(&p, "peak_sign", signs, PEAK_NEG);
-	d->threshold = params_real(&p, "detect_threshold", 5, 0, true, 1e30);
-	d->sweep_ms = params_real(&p, "exclude_sweep_ms", 1.0, 0, false, 1000);
-	d->radius_um = params_real(&p, "radius_um", 50, 0, false, 1e30);
-	d->seed = (uint64_t)params_int(&p, "seed", 0, 0, INT64_MAX);
-	d->compat = params_word(&p, "compat", compats, -1) == 0;
-	d->chunk = d->compat ? params_int(&p, "chunk_frames", 0, 0, MAX_CHUNK_FRAMES) : 0;
-	d->given = message_array(&r->msg, "noise_levels");
-	check_noise_array(d, &p);
-	if (d->method == DETECT_LOCALLY_EXCLUSIVE)
-		d->places = message_array(&r->msg, "channel_locations");
-	check_locations_array(d, &p);
-	preprocess_parse(&p, &d->spec);
+	detection_parse(&d->asked, r, &p);
 	output_parse(&d->output, &p);
 	if (params_end(&p))
 		return STEP_DONE;
 	return d->source.array && !d->output.file ? STEP_COMPUTE : STEP_IO;
 }
 
-/* Makes room for the noise levels, and takes them if the client gave them: one for all channels, or one for each. */
-static enum status take_levels(struct detection *d, struct request *r)
+static enum status no_memory(struct error *e)
 {
-	const struct array *a = d->given;
-	size_t n = d->source.nchannels, ngiven = a ? (size_t)(a->nbytes / dtype_size(a->dtype)) : 0;
-	d->levels = calloc(n, sizeof *d->levels);
-	if (!d->levels)
-		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
-	if (!a)
-		return STATUS_OK;
-	double *copy = malloc(a->nbytes + sizeof *copy);
-	enum status status = STATUS_OK;
-	if (!copy)
-		status = error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
-	else if (ngiven != n && ngiven != 1)
-		status = error_set(&r->error, STATUS_INVALID, "noise_levels", "give one for each channel, or one for all",
-				   "%zu noise levels for %zu channels", ngiven, n);
-	else if (a->via == VIA_MEMORY)
-		status = client_memory_read(r->peer, a->address, copy, a->nbytes, &r->cancel_flag, &r->error);
-	else
-		memcpy(copy, a->data, a->nbytes);
-	for (size_t c = 0; c < n && !status; c++) {
-		const size_t i = ngiven == 1 ? 0 : c;
-		d->levels[c] = a->dtype == DTYPE_F32 ? (double)((const float *)(const void *)copy)[i] : copy[i];
-	}
-	free(copy);
-	return status;
+	return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 }
 
-/* Takes the channel locations if the client gave them. */
-static enum status take_locations(struct detection *d, struct request *r)
+/* The levels as far as the request says them. */
+static enum status take_levels(struct detect *d, struct request *r)
 {
-	const struct array *a = d->places;
-	size_t n = d->source.nchannels, ndim = a ? (size_t)a->shape[1] : 0;
-	if (!a)
+	if (d->levels)
 		return STATUS_OK;
-	if (a->shape[0] != n)
-		return error_set(&r->error, STATUS_INVALID, "channel_locations", "give one for each channel", "%llu locations for %zu channels",
-				 (unsigned long long)a->shape[0], n);
-	double *copy = malloc(a->nbytes);
-	d->locations = malloc(a->nbytes);
-	enum status status = STATUS_OK;
-	if (!copy || !d->locations)
-		status = error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
-	else if (a->via == VIA_MEMORY)
-		status = client_memory_read(r->peer, a->address, copy, a->nbytes, &r->cancel_flag, &r->error);
-	else
-		memcpy(copy, a->data, a->nbytes);
-	for (size_t i = 0; i < n * ndim && !status; i++) {
-		d->locations[i] = copy[a->fortran ? i % ndim * n + i / ndim : i];
-		if (!isfinite(d->locations[i]))
-			status = error_set(&r->error, STATUS_INVALID, "channel_locations", "leave that channel out, or say where it is",
-					   "the location of channel %zu is not finite", i / ndim);
-	}
-	free(copy);
-	return status;
+	d->levels = calloc(d->source.nchannels, sizeof *d->levels);
+	return d->levels ? detection_levels(&d->asked, &d->source, r, d->levels, &d->measure) : no_memory(&r->error);
 }
 
 /* Locations in the message go before those of the recording. A single channel has no neighbours wherever it is. */
-static enum status find_neighbours(struct detection *d, struct request *r)
+static enum status find_neighbours(struct detect *d, struct request *r)
 {
 	static const double alone[2] = { 0 };
 	const struct source *s = &d->source;
 	const double *locations = d->locations;
-	size_t ndim = locations ? (size_t)d->places->shape[1] : 2;
-	if (d->method != DETECT_LOCALLY_EXCLUSIVE)
+	size_t ndim = locations ? (size_t)d->asked.places->shape[1] : 2;
+	if (d->asked.method != DETECT_LOCALLY_EXCLUSIVE)
 		return STATUS_OK;
 	if (!locations && s->recording && s->recording->locations) {
 		locations = s->recording->locations;
@@ -172,112 +90,114 @@ static enum status find_neighbours(struct detection *d, struct request *r)
 				 "locally_exclusive needs to know where the channels are, and %s does not say",
 				 s->recording ? "the recording" : "the request");
 	/* Half: the detector has a copy. */
-	return neighbours_new(&d->neighbours, locations, s->nchannels, ndim, d->radius_um, (size_t)r->settings->config.limits_work_bytes / 2, &r->error);
-}
-
-/* Are the traces integers, as stored or as SpikeInterface rounds them? */
-static bool integers(const struct detection *d)
-{
-	return (d->spec.nstages == 0 || d->compat) && d->source.dtype >= DTYPE_I8 && d->source.dtype <= DTYPE_U64;
+	return neighbours_new(&d->neighbours, locations, s->nchannels, ndim, d->asked.radius_um, (size_t)r->settings->config.limits_work_bytes / 2, &r->error);
 }
 
 /* Frames the detector must see around a part, so that its peaks are those of the whole segment: the sweep, and with locally_exclusive
  * one more, which decides whether the last one of them is a candidate. */
-static int64_t margin_of(const struct detection *d)
+static int64_t margin_of(const struct detect *d)
 {
-	return (int64_t)d->sweep + (d->method == DETECT_LOCALLY_EXCLUSIVE);
+	return (int64_t)d->sweep + (d->asked.method == DETECT_LOCALLY_EXCLUSIVE);
 }
 
 /* compat: each part in chunks, which are filtered as pieces. */
-static enum status cut_into_chunks(struct detection *d, struct error *e)
+static enum status cut_into_chunks(struct detect *d, struct error *e)
 {
-	const int64_t chunk = d->chunk ? d->chunk : (int64_t)d->source.fs_hz > 0 ? (int64_t)d->source.fs_hz : 1;
-	struct pipeline_spec spec = d->spec;
+	const int64_t chunk = d->asked.chunk ? d->asked.chunk : (int64_t)d->source.fs_hz > 0 ? (int64_t)d->source.fs_hz : 1;
+	struct pipeline_spec spec = d->asked.spec;
 	spec.fs_hz = d->source.fs_hz;
-	d->spec.exact = true;
-	d->spec.piece_frames = pipeline_piece(&spec, (size_t)(chunk + 2 * margin_of(d)));
+	d->asked.spec.exact = true;
+	d->asked.spec.piece_frames = pipeline_piece(&spec, (size_t)(chunk + 2 * margin_of(d)));
 	return source_cut(&d->source, chunk, e);
 }
 
-static enum status start(struct detection *d, struct request *r)
+static enum status start(struct detect *d, struct request *r)
 {
 	struct source *s = &d->source;
+	const struct noise_wanted what = { .spec = &d->asked.spec, .method = d->asked.noise, .whole = d->asked.whole, .seed = d->asked.seed,
+					   .integers = detection_integers(&d->asked, s) };
 	/* Truncated, as SpikeInterface does. */
-	double frames = d->sweep_ms * s->fs_hz / 1000.0;
+	double frames = d->asked.sweep_ms * s->fs_hz / 1000.0;
 	if (frames > 65535)
 		return error_set(&r->error, STATUS_INVALID, "exclude_sweep_ms", NULL, "exclude_sweep_ms is %g frames at this sampling rate; at most 65535", frames);
 	d->sweep = (size_t)frames;
 	d->thresholds = calloc(s->nchannels, sizeof *d->thresholds);
 	if (!d->thresholds)
-		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+		return no_memory(&r->error);
 	d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / sizeof(struct peak);
 	enum status status = find_neighbours(d, r);
-	if (!status && d->compat)
+	if (!status && d->asked.compat)
 		status = cut_into_chunks(d, &r->error);
 	if (!status)
-		status = feed_new(&d->feed, s, &d->spec, &r->error);
-	if (!status && !d->levels)
+		status = feed_new(&d->feed, s, &d->asked.spec, &r->error);
+	if (!status)
 		status = take_levels(d, r);
-	if (!status && !d->given && source_total(s) > 0)
-		status = noise_job_new(&d->noise, s, &d->spec, integers(d), false, d->seed, &r->error);
+	if (!status && d->measure && source_total(s) > 0)
+		status = noise_job_new(&d->noise, s, &what, &r->error);
 	return status;
 }
 
-/* Does SpikeInterface compare these traces in float32? Levels it measures on float32 traces are float32, and so are their products with the
- * threshold and quotients by it; with integers, or with levels given (float64), everything is in double. by_channel takes the product in
- * double always. */
-static bool in_single(const struct detection *d)
+static enum status make_selection(struct detect *d, struct error *e)
 {
-	const bool single = !d->given || d->given->dtype == DTYPE_F32;
-	return d->method == DETECT_LOCALLY_EXCLUSIVE && single && !integers(d) && d->source.dtype != DTYPE_F64;
+	const struct detection *a = &d->asked;
+	const double fs = d->source.fs_hz;
+	struct select_spec spec = { .nchannels = d->source.nchannels, .dead = (int64_t)(a->dead_ms * fs / 1000), .window = fs > 1 ? (int64_t)fs : 1,
+				    .limit = (int64_t)a->max_rate };
+	double *most = NULL;
+	if (!(a->max_threshold > 0) && !spec.dead && !spec.limit)
+		return STATUS_OK;
+	if (a->max_threshold > 0) {
+		most = calloc(spec.nchannels, sizeof *most);
+		if (!most)
+			return no_memory(e);
+		for (size_t c = 0; c < spec.nchannels; c++)
+			most[c] = d->levels[c] * a->max_threshold;
+	}
+	spec.most = most;
+	enum status status = selection_new(&d->selection, &spec, e);
+	free(most);
+	return status;
 }
 
-/* A silent channel has level 0: it gets a threshold that nothing reaches, and is named. */
-static enum status make_detector(struct detection *d, struct request *r)
+static enum status make_detector(struct detect *d, struct request *r)
 {
-	size_t silent = 0, first = 0;
-	bool single = in_single(d);
-	for (size_t c = 0; c < d->source.nchannels; c++) {
-		double t = single ? (double)((float)d->levels[c] * (float)d->threshold) : d->levels[c] * d->threshold;
-		bool usable = isfinite(t) && t > 0;
-		if (d->given && !usable)
-			return error_set(&r->error, STATUS_INVALID, "noise_levels", "noise levels are finite and above 0",
-					 "channel %zu: noise level %g times threshold %g", c, d->levels[c], d->threshold);
-		if (!usable && !silent++)
-			first = c;
-		d->thresholds[c] = usable ? t : 3e38;
-	}
-	if (silent && source_total(&d->source))
-		request_warn(r, "%zu channel%s no noise (all samples equal, or not finite) and therefore no peaks; the first is %zu", silent,
-			     silent == 1 ? " has" : "s have", first);
-	struct detect_spec spec = { .nchannels = d->source.nchannels, .sign = d->sign, .sweep = d->sweep, .threshold = d->thresholds,
-				    .max_frames = DETECT_FRAMES, .method = d->method, .neighbour_start = d->neighbours.start,
-				    .neighbour_index = d->neighbours.index, .single = single };
+	enum status status = detection_thresholds(&d->asked, &d->source, r, d->levels, d->thresholds);
+	if (!status)
+		status = make_selection(d, &r->error);
+	if (status)
+		return status;
+	struct detect_spec spec = { .nchannels = d->source.nchannels, .sign = d->asked.sign, .sweep = d->sweep, .threshold = d->thresholds,
+				    .max_frames = DETECT_FRAMES, .method = d->asked.method, .neighbour_start = d->neighbours.start,
+				    .neighbour_index = d->neighbours.index, .single = detection_single(&d->asked, &d->source) };
 	return detector_new(&d->detector, &spec, &r->error);
 }
 
-static void seek(struct detection *d)
+static void seek(struct detect *d)
 {
 	const struct source_part *part = &d->source.parts[d->part];
 	int64_t n = source_frames(&d->source, part->segment), margin = margin_of(d);
 	int64_t start = part->start > margin ? part->start - margin : 0, stop = n - part->stop > margin ? part->stop + margin : n;
 	detector_reset(d->detector, (int64_t)part->segment);
 	feed_seek(d->feed, part->segment, start, stop, false);
-	d->part_first = d->peaks.count;
+	if (d->selection && (d->part == 0 || part[-1].segment != part->segment))
+		selection_reset(d->selection);
 }
 
-/* Drops the peaks of the sweep around the part. */
-static void keep_part(struct detection *d)
+/* Of the new peaks, drops those of the sweep around the part, and those that are not wanted. */
+static void keep_new(struct detect *d)
 {
 	const struct source_part *part = &d->source.parts[d->part];
-	size_t kept = d->part_first;
-	for (size_t i = d->part_first; i < d->peaks.count; i++)
+	size_t kept = d->kept;
+	for (size_t i = d->kept; i < d->peaks.count; i++)
 		if (d->peaks.at[i].sample_index >= part->start && d->peaks.at[i].sample_index < part->stop)
 			d->peaks.at[kept++] = d->peaks.at[i];
 	d->peaks.count = kept;
+	if (d->selection)
+		selection_apply(d->selection, &d->peaks, d->kept);
+	d->kept = d->peaks.count;
 }
 
-static enum status search(struct detection *d, const struct slab *slab, const struct executor *ex)
+static enum status search(struct detect *d, const struct slab *slab, const struct executor *ex)
 {
 	enum status status = STATUS_OK;
 	for (size_t at = 0; at < slab->nframes && !status; at += DETECT_FRAMES) {
@@ -290,7 +210,7 @@ static enum status search(struct detection *d, const struct slab *slab, const st
 	return status;
 }
 
-static enum status find_peaks(struct detection *d, struct request *r, const struct executor *ex)
+static enum status find_peaks(struct detect *d, struct request *r, const struct executor *ex)
 {
 	struct slab slab;
 	bool end;
@@ -305,15 +225,34 @@ static enum status find_peaks(struct detection *d, struct request *r, const stru
 	if (d->peaks.overflow)
 		return error_set(&r->error, STATUS_TOO_LARGE, "detect_threshold", "raise detect_threshold, ask for less, or raise limits.result_bytes",
 				 "more than %zu peaks", d->peaks.limit);
+	keep_new(d);
 	if (end) {
-		keep_part(d);
 		d->part++;
 		d->phase = PHASE_SEEK;
 	}
 	return STATUS_OK;
 }
 
-static void reply(struct detection *d, struct request *r)
+/* How many peaks the rules of selection dropped; a limit of the rate is an emergency, so it is said aloud. */
+static void tell_dropped(const struct detect *d, struct request *r)
+{
+	struct select_counts all = { 0 };
+	uint64_t nlimited = 0;
+	for (size_t c = 0; c < d->source.nchannels; c++) {
+		const struct select_counts *one = &selection_counts(d->selection)[c];
+		all.large += one->large;
+		all.dead += one->dead;
+		all.rate += one->rate;
+		nlimited += one->rate > 0;
+	}
+	json_object_set_new(r->result, "dropped",
+			    json_pack("{s:I, s:I, s:I}", "max_threshold", (json_int_t)all.large, "dead_time_ms", (json_int_t)all.dead, "max_rate",
+				      (json_int_t)all.rate));
+	if (all.rate)
+		request_warn(r, "max_rate: %llu peaks of %llu channels were dropped", (unsigned long long)all.rate, (unsigned long long)nlimited);
+}
+
+static void reply(struct detect *d, struct request *r)
 {
 	uint64_t npeaks = d->peaks.count, nchannels = d->source.nchannels;
 	r->result = json_pack("{s:I}", "num_peaks", (json_int_t)npeaks);
@@ -322,22 +261,26 @@ static void reply(struct detection *d, struct request *r)
 	struct peak *at = d->peaks.at ? d->peaks.at : malloc(1);
 	d->peaks.at = NULL;
 	d->peaks.count = d->peaks.capacity = 0;
-	if (request_add_array(r, "peaks", DTYPE_PEAK, 1, &npeaks, at) && request_add_array(r, "noise_levels", DTYPE_F64, 1, &nchannels, d->levels))
+	if (d->selection)
+		tell_dropped(d, r);
+	if (!request_add_array(r, "peaks", DTYPE_PEAK, 1, &npeaks, at) || d->asked.unit != UNIT_NOISE)
+		return;
+	if (request_add_array(r, "noise_levels", DTYPE_F64, 1, &nchannels, d->levels))
 		d->levels = NULL;
 }
 
-static enum step open_source(struct detection *d, struct request *r)
+static enum step open_source(struct detect *d, struct request *r)
 {
 	d->phase = PHASE_START;
-	if (source_open(&d->source, &r->error) != STATUS_OK || take_locations(d, r) != STATUS_OK)
+	if (source_open(&d->source, &r->error) != STATUS_OK || detection_locations(&d->asked, &d->source, r, &d->locations) != STATUS_OK)
 		return STEP_DONE;
 	if (!d->output.file)
 		return STEP_COMPUTE;
 	if (d->source.array)
 		return request_fail(r, STATUS_UNSUPPORTED, "output", "detect in a file, or save the peaks yourself", "a result file needs a recording as source");
-	size_t nlocations = d->locations ? (size_t)(d->places->nbytes / sizeof(double)) : 0;
+	size_t nlocations = d->locations ? (size_t)(d->asked.places->nbytes / sizeof(double)) : 0;
 	if (take_levels(d, r) != STATUS_OK ||
-	    output_open(&d->output, r, d->source.recording, d->given ? d->levels : NULL, d->locations, nlocations) != STATUS_OK)
+	    output_open(&d->output, r, d->source.recording, d->asked.given ? d->levels : NULL, d->locations, nlocations) != STATUS_OK)
 		return STEP_DONE;
 	if (!d->output.skipped)
 		return STEP_COMPUTE;
@@ -348,7 +291,7 @@ static enum step open_source(struct detection *d, struct request *r)
 
 enum step detect_step(struct request *r, const struct executor *ex)
 {
-	struct detection *d = r->state;
+	struct detect *d = r->state;
 	enum status status = STATUS_OK;
 	bool done = true;
 	switch (d->phase) {
@@ -385,7 +328,7 @@ enum step detect_step(struct request *r, const struct executor *ex)
 		status = find_peaks(d, r, ex);
 		break;
 	case PHASE_WRITE:
-		if (output_write(&d->output, r, d->source.recording, &d->peaks, d->levels) == STATUS_OK)
+		if (output_write(&d->output, r, d->source.recording, &d->peaks, d->asked.unit == UNIT_NOISE ? d->levels : NULL) == STATUS_OK)
 			reply(d, r);
 		return STEP_DONE;
 	}
@@ -394,12 +337,13 @@ enum step detect_step(struct request *r, const struct executor *ex)
 
 void detect_end(struct request *r)
 {
-	struct detection *d = r->state;
+	struct detect *d = r->state;
 	source_close(&d->source);
 	output_close(&d->output);
 	feed_free(d->feed);
 	noise_job_free(d->noise);
 	detector_free(d->detector);
+	selection_free(d->selection);
 	peaks_fini(&d->peaks);
 	free(d->levels);
 	free(d->thresholds);

@@ -129,6 +129,8 @@ static size_t row_bytes(const struct reduction *d)
 static enum status start(struct reduction *d, struct error *e)
 {
 	struct source *s = &d->source;
+	const struct noise_wanted noise = { .spec = &d->spec, .method = NOISE_MAD, .seed = d->seed, .scaled = d->scaled,
+					    .integers = !d->through_pipeline && s->dtype <= DTYPE_U64 };
 	if (!(s->dtype >= DTYPE_I8 && s->dtype <= DTYPE_F64) || s->dtype == DTYPE_F16)
 		return error_set(e, STATUS_UNSUPPORTED, "traces", NULL, "frames of dtype %s cannot be reduced", dtype_name(s->dtype));
 	d->dtype = d->through_pipeline ? DTYPE_F32 : s->dtype;
@@ -150,7 +152,7 @@ static enum status start(struct reduction *d, struct error *e)
 	if (!status && d->through_pipeline)
 		status = feed_new(&d->feed, s, &d->spec, e);
 	if (!status && d->want_mad)
-		status = noise_job_new(&d->noise, s, &d->spec, !d->through_pipeline && s->dtype <= DTYPE_U64, d->scaled, d->seed, e);
+		status = noise_job_new(&d->noise, s, &noise, e);
 	return status;
 }
 

@@ -6,6 +6,8 @@
 #include "tests/check/check.h"
 #include "tests/check/golden_numpy.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,9 +59,9 @@ static struct slab new_slab(size_t nframes, size_t nchannels)
 
 static void mad(const struct slab *s, const struct executor *ex, float *level)
 {
-	size_t nbytes = noise_mad_scratch(s, ex);
+	size_t nbytes = noise_scratch(s, ex);
 	check_that(nbytes % 64 == 0, "scratch of %zu bytes", nbytes);
-	check_that(noise_mad(s, ex, check_guard(nbytes, CHECK_END), level) == STATUS_OK, "noise_mad");
+	check_that(noise_level(NOISE_MAD, s, ex, check_guard(nbytes, CHECK_END), level) == STATUS_OK, "noise_level");
 }
 
 /* What breaks a selection: ties, two values, order, huge ranges, zeros of both signs. */
@@ -171,11 +173,44 @@ CHECK_TEST(noise_mad_numpy)
 		}
 }
 
+/* The sums in long double: what f64 in any order may differ by is far below the last bit of f32, so at most that one differs. */
+CHECK_TEST(noise_other_methods)
+{
+	CHECK_EACH_ISA(isa)
+		for (size_t n = 1; n < 6000; n = n < 40 ? n + 1 : n + n / 2 + check_below(9)) {
+			struct slab s = new_slab(n, 20);
+			float level[3][20], *buffer = malloc(n * sizeof *buffer);
+			fill_slab(&s, 0);
+			for (int k = 0; k < 3; k++) {
+				void *scratch = check_guard(noise_scratch(&s, &executor_serial), CHECK_END);
+				check_that(noise_level((enum noise_method)(NOISE_QUIROGA + k), &s, &executor_serial, scratch, level[k]) == STATUS_OK, "level");
+			}
+			for (size_t c = 0; c < 20; c++) {
+				long double sum = 0, squares = 0, around = 0;
+				for (size_t t = 0; t < n; t++) {
+					const long double v = slab_get(&s, t, c);
+					buffer[t] = fabsf((float)v);
+					sum += v;
+					squares += v * v;
+				}
+				for (size_t t = 0; t < n; t++)
+					around += (slab_get(&s, t, c) - sum / n) * (slab_get(&s, t, c) - sum / n);
+				const float quiroga = sorted_median(buffer, n) / 0.6745f;
+				const double std = (double)sqrtl(around / n), rms = (double)sqrtl(squares / n);
+				check_that(level[0][c] == quiroga, "Quiroga %.9g, not %.9g", level[0][c], quiroga);
+				check_that(fabs(level[1][c] - std) <= std * FLT_EPSILON, "std %.9g, not %.9g", level[1][c], std);
+				check_that(fabs(level[2][c] - rms) <= rms * FLT_EPSILON, "rms %.9g, not %.9g", level[2][c], rms);
+			}
+			free(buffer);
+			check_release();
+		}
+}
+
 CHECK_TEST(noise_mad_empty)
 {
 	struct slab s = { NULL, 3, 1, 0, 0, 0 };
 	float level[3], scratch[1];
-	check_that(noise_mad(&s, &executor_serial, scratch, level) == STATUS_INVALID, "no frames");
+	check_that(noise_level(NOISE_MAD, &s, &executor_serial, scratch, level) == STATUS_INVALID, "no frames");
 }
 
 CHECK_TEST(noise_random_chunks)
@@ -208,11 +243,11 @@ CHECK_TEST(noise_speed)
 		s.x[i] = (float)(check_uniform() + check_uniform() + check_uniform() - 1.5);
 		raw.x[i] = rintf(20 * s.x[i]);
 	}
-	void *scratch = check_guard(noise_mad_scratch(&s, &executor_serial), CHECK_START);
+	void *scratch = check_guard(noise_scratch(&s, &executor_serial), CHECK_START);
 	CHECK_EACH_ISA(isa) {
 		CHECK_BENCH("noise_mad 15 000 x 384, noise", (double)N * C)
-			noise_mad(&s, &executor_serial, scratch, level);
+			noise_level(NOISE_MAD, &s, &executor_serial, scratch, level);
 		CHECK_BENCH("noise_mad 15 000 x 384, integers", (double)N * C)
-			noise_mad(&raw, &executor_serial, scratch, level);
+			noise_level(NOISE_MAD, &raw, &executor_serial, scratch, level);
 	}
 }

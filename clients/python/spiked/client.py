@@ -302,8 +302,7 @@ class Client:
 
     def detect_peaks(self, traces: Any, sampling_frequency: float, *, channel_locations: Any = None, method: str = "by_channel", peak_sign: str = "neg",
                      detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, radius_um: float = 50.0, noise_levels: Any = None,
-                     preprocess: Sequence[Stage] = (), seed: int = 0, compat: Optional[str] = None, chunk_frames: Optional[int] = None,
-                     timeout: Optional[float] = None) -> np.ndarray:
+                     preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None, **options: Any) -> np.ndarray:
         """Detect spikes in an array.
 
         Parameters
@@ -314,14 +313,14 @@ class Client:
             Hz.
         channel_locations : array (channels, 2 or 3), optional
             Micrometres; ``"locally_exclusive"`` needs them.
-        method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, noise_levels, preprocess, seed, compat, chunk_frames
+        method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, noise_levels, preprocess, seed, **options
             As in `Recording.detect_peaks`.
 
         Returns
         -------
         array of `PEAK_DTYPE`
         """
-        params = detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed, compat, chunk_frames)
+        params = detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed, **options)
         params["sampling_frequency"] = float(sampling_frequency)
         arrays = {"traces": traces, **noise_array(noise_levels), **locations_array(channel_locations)}
         return self._call("detect", params, arrays, timeout)[1]["peaks"]

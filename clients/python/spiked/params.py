@@ -12,19 +12,16 @@ from .stages import Stage
 
 
 def detection_params(method: str, peak_sign: str, detect_threshold: float, exclude_sweep_ms: float, radius_um: float, preprocess: Sequence[Stage],
-                     seed: int, compat: Optional[str] = None, chunk_frames: Optional[int] = None) -> Dict[str, Any]:
-    """Keys of protocol/SPEC.md 4.4. A value that JSON cannot hold is refused here, as the daemon would."""
-    for name, value in (("detect_threshold", detect_threshold), ("exclude_sweep_ms", exclude_sweep_ms), ("radius_um", radius_um)):
-        if not np.isfinite(value):
-            raise Invalid(f"{name}: must be a finite number, not {value}", field=name)
+                     seed: int, **options: Any) -> Dict[str, Any]:
+    """Keys of protocol/SPEC.md 4.4; options that are None are left to the daemon. A value that JSON cannot hold is refused here, as the daemon would."""
     params = {"method": method, "peak_sign": peak_sign, "detect_threshold": float(detect_threshold), "exclude_sweep_ms": float(exclude_sweep_ms),
               "preprocess": list(preprocess), "seed": int(seed)}
     if method != "by_channel":
         params["radius_um"] = float(radius_um)
-    if compat is not None:
-        params["compat"] = compat
-    if chunk_frames is not None:
-        params["chunk_frames"] = int(chunk_frames)
+    params.update((name, value) for name, value in options.items() if value is not None)
+    for name, value in params.items():
+        if isinstance(value, float) and not np.isfinite(value):
+            raise Invalid(f"{name}: must be a finite number, not {value}", field=name)
     return params
 
 

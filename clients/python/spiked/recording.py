@@ -93,9 +93,8 @@ class Recording:
 
     def detect_peaks(self, method: str = "by_channel", peak_sign: str = "neg", detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, *,
                      radius_um: float = 50.0, channel_locations: Any = None, noise_levels: Any = None, preprocess: Sequence[Stage] = (),
-                     output: Optional[Union[str, os.PathLike]] = None, seed: int = 0, compat: Optional[str] = None,
-                     chunk_frames: Optional[int] = None, segment: Optional[int] = None, start: Optional[int] = None,
-                     stop: Optional[int] = None, timeout: Optional[float] = None) -> np.ndarray:
+                     output: Optional[Union[str, os.PathLike]] = None, seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None,
+                     stop: Optional[int] = None, timeout: Optional[float] = None, **options: Any) -> np.ndarray:
         """Detect spikes.
 
         Parameters
@@ -118,13 +117,26 @@ class Recording:
             `bandpass`, `highpass`, `common_reference`, applied in order.
         output : path, optional
             NWB 2 file to write as well.
-        compat : {"spikeinterface"}, optional
-            SpikeInterface's chunks and arithmetic: its peaks row by row, for int16 and float32 samples. Slower; by default peaks do not depend
-            on chunks.
-        chunk_frames : int, optional
-            With `compat`: frames of a chunk; default one second.
         segment, start, stop : int, optional
             Default: everything. A part gives the peaks the whole would have there.
+        **options
+            threshold_unit : {"noise", "uV", "raw"}
+                Unit of `detect_threshold` and `max_threshold`: noise levels, microvolts, or stored values.
+            noise_method : {"mad", "quiroga", "std", "rms"}
+                What a noise level is: centred MAD, median(\\|x\\|) / 0.6745, standard deviation, root mean square.
+            noise_samples : {"random", "all"}
+                20 random chunks of 0.5 s in each segment, or all of them side by side; the level is the mean over the chunks.
+            max_threshold : float
+                Peaks beyond it are artefacts, and dropped.
+            dead_time_ms : float
+                After a peak its channel gives none for so long.
+            max_rate : float
+                Most peaks a second and channel, in windows of one second; a warning tells how many were dropped.
+            compat : {"spikeinterface"}
+                SpikeInterface's chunks and arithmetic: its peaks row by row, for int16 and float32 samples. Slower; by default peaks do not
+                depend on chunks.
+            chunk_frames : int
+                With `compat`: frames of a chunk; default one second.
 
         Returns
         -------
@@ -132,7 +144,7 @@ class Recording:
             sample_index, channel_index, amplitude (raw units), segment_index; in order of segment, sample, channel.
         """
         params = self._params(segment, start, stop)
-        params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed, compat, chunk_frames))
+        params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed, **options))
         if output is not None:
             params["output"] = {"file": os.path.abspath(os.fspath(output))}
         arrays = {**noise_array(noise_levels), **locations_array(channel_locations)}
