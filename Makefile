@@ -35,7 +35,7 @@ check_objs   := $(call obj,$(call src,tests/check))
 daemon_main  := $(BUILD)/daemon/main.o
 llvm_config  ?= llvm-config-19
 llvm_libs     = $(shell $(llvm_config) --ldflags 2>/dev/null) -lLLVM-19 -lmvec
-daemon_libs   = $(call pkg,--libs,libuv jansson libdeflate) -linih $(llvm_libs) -fopenmp -lm -lpthread
+daemon_libs   = $(call pkg,--libs,libuv jansson libdeflate liblz4 libzstd blosc) -linih $(llvm_libs) -fopenmp -lm -lpthread
 helper_libs   = $(call pkg,--libs,hdf5 jansson) $(call pkg,--libs,libseccomp) -lm
 
 all: $(BUILD)/spiked $(BUILD)/spiked-h5 $(BUILD)/spikectl $(BUILD)/libspiked.so $(BUILD)/libspiked.a ## build everything

@@ -38,10 +38,11 @@ static void add_doubles(struct request *r, const char *name, const double *value
 
 static json_t *filter_list(const struct recording *rec)
 {
-	static const char *const names[] = { [FILTER_DEFLATE] = "deflate", [FILTER_SHUFFLE] = "shuffle", [FILTER_FLETCHER32] = "fletcher32" };
 	json_t *list = json_array();
-	for (size_t i = 0; i < rec->nfilters; i++)
-		json_array_append_new(list, json_string(names[rec->filters[i].id]));
+	for (size_t i = 0; i < rec->nfilters; i++) {
+		const struct recording_filter *f = &rec->filters[i];
+		json_array_append_new(list, f->codec ? json_string(f->name) : json_sprintf("%d (%s)", f->id, f->name));
+	}
 	return list;
 }
 

@@ -5,10 +5,9 @@
 #include <libdeflate.h>
 #include <string.h>
 
-bool filters_inflate(struct libdeflate_decompressor *d, const void *in, size_t nin, void *out, size_t nout)
+bool filters_inflate(struct libdeflate_decompressor *d, const void *in, size_t nin, void *out, size_t capacity, size_t *nout)
 {
-	size_t got = 0;
-	return libdeflate_zlib_decompress(d, in, nin, out, nout, &got) == LIBDEFLATE_SUCCESS && got == nout;
+	return libdeflate_zlib_decompress(d, in, nin, out, capacity, nout) == LIBDEFLATE_SUCCESS;
 }
 
 /* ---- shuffle ---- */

@@ -225,30 +225,51 @@ static enum status take_segments(struct recording *r, const struct helper_reply 
 
 /* ---- storage ---- */
 
+/* [id, name, parameters...] */
+static bool take_filter(struct recording_filter *f, const json_t *list)
+{
+	const json_t *id = json_array_get(list, 0);
+	const char *name = json_string_value(json_array_get(list, 1));
+	const size_t n = json_array_size(list);
+	if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > 65535 || !name || n > 2 + CODEC_MAX_PARAMETERS)
+		return false;
+	f->id = (int)json_integer_value(id);
+	f->codec = codec_find(f->id);
+	f->parameters.n = (uint32_t)(n - 2);
+	for (size_t i = 2; i < n; i++) {
+		const json_t *value = json_array_get(list, i);
+		if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > UINT32_MAX)
+			return false;
+		f->parameters.at[i - 2] = (uint32_t)json_integer_value(value);
+	}
+	snprintf(f->name, sizeof f->name, "%s", f->codec ? f->codec->name : name[0] ? name : "no name");
+	return true;
+}
+
 static enum status take_filters(struct recording *r, const json_t *result, struct error *e)
 {
-	static const struct { int hdf5; enum chunk_filter id; } known[] = { { 1, FILTER_DEFLATE }, { 2, FILTER_SHUFFLE }, { 3, FILTER_FLETCHER32 } };
 	const json_t *list = json_object_get(result, "filters");
-	size_t n = json_array_size(list), ndeflate = 0;
+	size_t n = json_array_size(list);
 	if (n > RECORDING_MAX_FILTERS)
 		return nonsense(e, "filters");
-	for (size_t i = 0; i < n; i++) {
-		uint64_t pair[2];
-		size_t k = 0;
-		if (!take_pair(json_array_get(list, i), pair, UINT32_MAX))
+	for (; r->nfilters < n; r->nfilters++)
+		if (!take_filter(&r->filters[r->nfilters], json_array_get(list, r->nfilters)))
 			return nonsense(e, "filters");
-		while (k < 3 && (uint64_t)known[k].hdf5 != pair[0])
-			k++;
-		if (k == 3)
+	return STATUS_OK;
+}
+
+/* Can the daemon undo all of them? */
+static enum status check_filters(const struct recording *r, struct error *e)
+{
+	for (size_t i = 0; i < r->nfilters; i++) {
+		const struct recording_filter *f = &r->filters[i];
+		if (!f->codec)
 			return nonsense(e, "filters");
-		r->filters[i].id = known[k].id;
-		r->filters[i].parameter = (uint32_t)pair[1];
-		ndeflate += known[k].id == FILTER_DEFLATE;
-		if (known[k].id == FILTER_SHUFFLE && (pair[1] < 1 || pair[1] > 256))
-			return nonsense(e, "filters");
+		if (f->codec->accepts && !f->codec->accepts(&f->parameters))
+			return error_set(e, STATUS_UNSUPPORTED, "file", "rewrite it with h5repack -f GZIP=4",
+					 "%.150s is compressed with %s in a way that is not known here", r->dataset, f->name);
 	}
-	r->nfilters = n;
-	return ndeflate <= 1 ? STATUS_OK : nonsense(e, "filters");
+	return STATUS_OK;
 }
 
 static bool take_fill(struct recording *r, const json_t *result)
@@ -312,11 +333,12 @@ static enum status take_storage(struct recording *r, const struct helper_reply *
 	r->partial_unfiltered = json_is_true(json_object_get(result, "partial_unfiltered"));
 	if (!storage || !take_fill(r, result) || (dims && !take_pair(dims, r->chunk_dims, 1ull << 53)))
 		return nonsense(e, "storage");
-	if (strcmp(storage, "helper") == 0) {
-		r->storage = STORAGE_HELPER;
-		return STATUS_OK;
-	}
 	enum status status = take_filters(r, result, e);
+	if (status || strcmp(storage, "helper") == 0) {
+		r->storage = STORAGE_HELPER;
+		return status;
+	}
+	status = check_filters(r, e);
 	if (status)
 		return status;
 	r->storage = strcmp(storage, "contiguous") == 0 ? STORAGE_CONTIGUOUS : STORAGE_CHUNKED;

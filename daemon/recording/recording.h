@@ -8,6 +8,7 @@
 #ifndef DAEMON_RECORDING_RECORDING_H
 #define DAEMON_RECORDING_RECORDING_H
 
+#include "daemon/recording/codecs.h"
 #include "kernels/executor.h"
 #include "protocol/dtype.h"
 #include "protocol/error.h"
@@ -27,13 +28,20 @@ struct recording_name {
 };
 
 enum recording_storage { STORAGE_CONTIGUOUS, STORAGE_CHUNKED, STORAGE_HELPER };
-enum chunk_filter { FILTER_DEFLATE, FILTER_SHUFFLE, FILTER_FLETCHER32 };
 enum { RECORDING_MAX_FILTERS = 8, RECORDING_MAX_SEGMENTS = 1024, RECORDING_MAX_STREAMS = 64 };
 
 struct recording_chunk {
 	uint64_t address;            /* in the file; chunks with nbytes 0 are missing (fill value) */
 	uint32_t nbytes;             /* as stored */
 	uint32_t filter_mask;        /* bit i set: filter i of the pipeline was skipped */
+};
+
+/* A filter of the pipeline, in the order of writing. */
+struct recording_filter {
+	int id;
+	char name[32];               /* ours, or as the file says where we do not know it */
+	const struct codec *codec;   /* NULL: for the helper's library */
+	struct codec_parameters parameters;
 };
 
 struct recording_segment {
@@ -73,7 +81,7 @@ struct recording {
 	uint64_t address;            /* contiguous: first byte of the data */
 	uint64_t chunk_dims[2];
 	size_t nfilters;
-	struct { enum chunk_filter id; uint32_t parameter; } filters[RECORDING_MAX_FILTERS];
+	struct recording_filter filters[RECORDING_MAX_FILTERS];
 	bool partial_unfiltered;     /* DONT_FILTER_PARTIAL_CHUNKS */
 	uint8_t fill[16];            /* fill value, dtype bytes */
 	struct recording_chunk *chunks; /* row-major over the chunk grid, [ceil(dims[0]/chunk_dims[0]) * ceil(dims[1]/chunk_dims[1])] */

@@ -160,7 +160,7 @@ static void check(bool ok, const char *name, const char *what)
 static void check_description(const struct recording *r, const json_t *c, const char *name)
 {
 	static const char *const storages[] = { "contiguous", "chunked", "helper" };
-	json_t *ids = json_object_get(c, "channel_ids"), *segments = json_object_get(c, "segments");
+	json_t *ids = json_object_get(c, "channel_ids"), *segments = json_object_get(c, "segments"), *filters = json_object_get(c, "filters");
 	check(r->nchannels == (size_t)number_of(c, "num_channels", -1), name, "channels");
 	check(strcmp(dtype_name(r->dtype), text_of(c, "dtype")) == 0, name, "dtype");
 	check(!text_of(c, "layout") || strcmp(r->layout, text_of(c, "layout")) == 0, name, "layout");
@@ -173,6 +173,9 @@ static void check_description(const struct recording *r, const json_t *c, const 
 	check(fabs(r->offsets_uv[0] - number_of(c, "offset", r->offsets_uv[0])) < 1e-9, name, "offset");
 	for (size_t i = 0; i < json_array_size(ids); i++)
 		check(strcmp(r->channel_ids[i], json_string_value(json_array_get(ids, i))) == 0, name, "channel id");
+	check(!filters || r->nfilters == json_array_size(filters), name, "number of filters");
+	for (size_t i = 0; i < json_array_size(filters) && i < r->nfilters; i++)
+		check(strcmp(r->filters[i].name, json_string_value(json_array_get(filters, i))) == 0, name, "filter");
 	json_t *location = json_object_get(c, "location1");
 	check(!location || (r->locations && r->ndim_locations == 2 && r->locations[2] == json_number_value(json_array_get(location, 0)) &&
 			    r->locations[3] == json_number_value(json_array_get(location, 1))), name, "locations");
