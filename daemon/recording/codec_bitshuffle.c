@@ -8,6 +8,7 @@
  */
 #include "daemon/recording/codecs.h"
 #include "daemon/recording/filters.h"
+#include "daemon/recording/zip.h"
 #include "protocol/bytes.h"
 
 #include <string.h>
@@ -24,18 +25,6 @@ bool codec_bitshuffle_accepts(const struct codec_parameters *p)
 }
 
 /* ---- bits ---- */
-
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-typedef uint16_t words8 __attribute__((vector_size(16)));
-typedef uint32_t dwords4 __attribute__((vector_size(16)));
-typedef uint64_t qwords2 __attribute__((vector_size(16)));
-
-#define ZIP8_LOW(a, b) __builtin_shuffle(a, b, (bytes16){ 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23 })
-#define ZIP8_HIGH(a, b) __builtin_shuffle(a, b, (bytes16){ 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31 })
-#define ZIP16_LOW(a, b) __builtin_shuffle((words8)(a), (words8)(b), (words8){ 0, 8, 1, 9, 2, 10, 3, 11 })
-#define ZIP16_HIGH(a, b) __builtin_shuffle((words8)(a), (words8)(b), (words8){ 4, 12, 5, 13, 6, 14, 7, 15 })
-#define ZIP32_LOW(a, b) __builtin_shuffle((dwords4)(a), (dwords4)(b), (dwords4){ 0, 4, 1, 5 })
-#define ZIP32_HIGH(a, b) __builtin_shuffle((dwords4)(a), (dwords4)(b), (dwords4){ 2, 6, 3, 7 })
 
 /* 8 x 8 bits transposed in each 64 bits: bit j of byte i becomes bit i of byte j. */
 #define TRANSPOSE_BITS(x)                                                                                                                            \
@@ -62,16 +51,16 @@ static void rows_to_bytes(const uint8_t *in, size_t row, uint8_t *out)
 	for (size_t i = 0; i < 8; i++)
 		memcpy(&r[i], in + i * row, sizeof r[i]);
 	for (size_t i = 0; i < 4; i++) {
-		low[i] = ZIP8_LOW(r[2 * i], r[2 * i + 1]);
-		high[i] = ZIP8_HIGH(r[2 * i], r[2 * i + 1]);
+		low[i] = zip_low(r[2 * i], r[2 * i + 1]);
+		high[i] = zip_high(r[2 * i], r[2 * i + 1]);
 	}
 	for (size_t half = 0; half < 2; half++, out += 64) {
 		const bytes16 *z = half ? high : low;
-		words8 a = ZIP16_LOW(z[0], z[1]), b = ZIP16_LOW(z[2], z[3]), c = ZIP16_HIGH(z[0], z[1]), d = ZIP16_HIGH(z[2], z[3]);
-		store_bits(out, (qwords2)ZIP32_LOW(a, b));
-		store_bits(out + 16, (qwords2)ZIP32_HIGH(a, b));
-		store_bits(out + 32, (qwords2)ZIP32_LOW(c, d));
-		store_bits(out + 48, (qwords2)ZIP32_HIGH(c, d));
+		bytes16 a = zip_words_low(z[0], z[1]), b = zip_words_low(z[2], z[3]), c = zip_words_high(z[0], z[1]), d = zip_words_high(z[2], z[3]);
+		store_bits(out, (qwords2)zip_dwords_low(a, b));
+		store_bits(out + 16, (qwords2)zip_dwords_high(a, b));
+		store_bits(out + 32, (qwords2)zip_dwords_low(c, d));
+		store_bits(out + 48, (qwords2)zip_dwords_high(c, d));
 	}
 }
 
