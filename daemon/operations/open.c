@@ -66,6 +66,8 @@ void describe_recording(struct request *r, const struct recording *rec)
 	add_doubles(r, "offsets_uV", rec->offsets_uv, 1, shape);
 	if (rec->locations)
 		add_doubles(r, "channel_locations", rec->locations, 2, shape);
+	if (rec->shifts)
+		add_doubles(r, "inter_sample_shift", rec->shifts, 1, shape);
 }
 
 enum step open_begin(struct request *r)

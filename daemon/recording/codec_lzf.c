@@ -10,12 +10,13 @@
 /* Copies forward byte by byte where source and destination overlap: so a run repeats. */
 static void copy_back(uint8_t *to, size_t distance, size_t n)
 {
+	const uint8_t *from = to - distance;
 	if (distance >= n) {
-		memcpy(to, to - distance, n);
+		memcpy(to, from, n);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		to[i] = to[i - distance];
+		to[i] = from[i];
 }
 
 CODEC_DECODER(lzf)

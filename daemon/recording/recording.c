@@ -6,6 +6,7 @@
 #include "daemon/recording/recording.h"
 #include "daemon/recording/chunk.h"
 #include "daemon/recording/helper_call.h"
+#include "daemon/recording/raw/raw.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -130,8 +131,7 @@ static enum status take_warnings(struct recording *r, const json_t *list)
 	return STATUS_OK;
 }
 
-/* Ids go back to clients in JSON, so they must be UTF-8; other bytes become "?". */
-static char *clean_id(const char *text, size_t n)
+char *recording_clean_text(const char *text, size_t n)
 {
 	char *id = strndup(text, n);
 	json_t *utf8 = json_stringn(text, n);
@@ -155,7 +155,7 @@ static enum status take_ids(struct recording *r, const struct helper_reply *repl
 		const char *stop = text < end ? memchr(text, '\0', (size_t)(end - text)) : NULL;
 		if (!stop || stop - text > 255)
 			return nonsense(e, "channel ids");
-		r->channel_ids[c] = clean_id(text, (size_t)(stop - text));
+		r->channel_ids[c] = recording_clean_text(text, (size_t)(stop - text));
 		if (!r->channel_ids[c])
 			return STATUS_NO_MEMORY;
 		text = stop + 1;
@@ -371,10 +371,12 @@ static enum status take_answer(struct recording *r, const struct helper_reply *r
 
 /* ---- open, share, close ---- */
 
-static void fingerprint(const struct stat *st, char *out, size_t nout)
+/* Appends to a fingerprint; nout is its whole size. */
+static void add_fingerprint(const struct stat *st, char *out, size_t nout)
 {
-	snprintf(out, nout, "%ju:%ju:%jd:%jd.%09ld", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino, (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec,
-		 st->st_mtim.tv_nsec);
+	size_t n = strlen(out);
+	snprintf(out + n, nout - n, "%s%ju:%ju:%jd:%jd.%09ld", n ? "+" : "", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino, (intmax_t)st->st_size,
+		 (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
 }
 
 static json_t *question(const struct recording_name *name)
@@ -403,21 +405,35 @@ static enum status check_name(const struct recording_name *name, struct error *e
 	return STATUS_OK;
 }
 
-static enum status examine(struct recording *r, const struct recording_name *name, struct error *e)
+enum status recording_take_files(struct recording *r, int data, const char *path, int side, struct error *e)
 {
-	struct stat st;
-	if (fstat(r->fd, &st) != 0 || !S_ISREG(st.st_mode))
-		return error_set(e, STATUS_INVALID, "file", NULL, "%.200s is not a regular file", name->file);
+	struct stat st, of_side;
+	if (fstat(data, &st) != 0 || !S_ISREG(st.st_mode) || (side >= 0 && fstat(side, &of_side) != 0))
+		return error_set(e, STATUS_INVALID, "file", NULL, "%.200s is not a regular file", path);
 	r->file_size = (uint64_t)st.st_size;
-	fingerprint(&st, r->fingerprint, sizeof r->fingerprint);
-	r->file = strdup(name->file);
+	r->fingerprint[0] = '\0';
+	add_fingerprint(&st, r->fingerprint, sizeof r->fingerprint);
+	if (side >= 0)
+		add_fingerprint(&of_side, r->fingerprint, sizeof r->fingerprint);
+	free(r->file);
+	r->file = strdup(path);
 	return r->file ? STATUS_OK : error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a recording");
+}
+
+static enum status ask_helper(struct recording *r, const struct recording_name *name, const struct helper_limits *helper, struct error *e)
+{
+	struct helper_reply reply = { 0 };
+	enum status status = helper_ask_json(helper, "index", r->fd, question(name), MAX_ANSWER, &reply, e);
+	if (!status)
+		status = take_answer(r, &reply, e);
+	helper_reply_fini(&reply);
+	return status;
 }
 
 enum status recording_open(struct recording **out, const struct recording_name *name, int fd, const struct helper_limits *helper, struct error *e)
 {
-	struct helper_reply reply = { 0 };
 	struct recording *r = calloc(1, sizeof *r);
+	bool raw = false;
 	*out = NULL;
 	if (!r) {
 		close(fd);
@@ -427,12 +443,11 @@ enum status recording_open(struct recording **out, const struct recording_name *
 	r->fd = fd;
 	enum status status = check_name(name, e);
 	if (!status)
-		status = examine(r, name, e);
-	if (!status)
-		status = helper_ask_json(helper, "index", fd, question(name), MAX_ANSWER, &reply, e);
-	if (!status)
-		status = take_answer(r, &reply, e);
-	helper_reply_fini(&reply);
+		status = recording_take_files(r, fd, name->file, -1, e);
+	if (!status && name->roots && !name->dataset)
+		status = raw_open(r, name, &raw, e);
+	if (!status && !raw)
+		status = ask_helper(r, name, helper, e);
 	if (status)
 		recording_unref(r);
 	else
@@ -464,7 +479,9 @@ void recording_unref(struct recording *r)
 	free(r->locations);
 	free(r->channel_rows);
 	free(r->chunks);
+	free(r->shifts);
 	free(r->file);
+	free(r->side_file);
 	free(r->stream);
 	free(r->layout);
 	free(r->dataset);
@@ -475,9 +492,13 @@ void recording_unref(struct recording *r)
 bool recording_stale(const struct recording *r)
 {
 	struct stat st;
-	char now[sizeof r->fingerprint];
+	char now[sizeof r->fingerprint] = "";
 	if (stat(r->file, &st) != 0)
 		return true;
-	fingerprint(&st, now, sizeof now);
+	add_fingerprint(&st, now, sizeof now);
+	if (r->side_file && stat(r->side_file, &st) != 0)
+		return true;
+	if (r->side_file)
+		add_fingerprint(&st, now, sizeof now);
 	return strcmp(now, r->fingerprint) != 0;
 }

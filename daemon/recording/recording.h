@@ -25,6 +25,7 @@ struct recording_name {
 	double fs_hz;                /* generic layout */
 	int time_axis;               /* generic layout: 0 or 1 */
 	double gain_uv, offset_uv;   /* generic layout */
+	const char *roots;           /* directories that the other files of a recording must lie in (raw/); NULL: none is opened */
 };
 
 enum recording_storage { STORAGE_CONTIGUOUS, STORAGE_CHUNKED, STORAGE_HELPER };
@@ -55,11 +56,12 @@ struct recording {
 	atomic_int refs;
 	int fd;                      /* the data file, O_RDONLY */
 	char *file, *stream, *layout;
+	char *side_file;             /* metadata in a file of their own, or NULL */
 	char **streams;              /* every stream in the file */
 	size_t nstreams;
 	char **warnings;             /* what the user should know: swapped axes, gaps */
 	size_t nwarnings;
-	char fingerprint[128];       /* device, inode, size, mtime */
+	char fingerprint[256];       /* device, inode, size, mtime; of the data, then of the side file */
 	uint64_t file_size;
 
 	size_t nchannels;
@@ -70,6 +72,7 @@ struct recording {
 	bool has_uv;                 /* false: unit unknown, counts */
 	double *locations;           /* [nchannels][ndim_locations] um, or NULL */
 	size_t ndim_locations;
+	double *shifts;              /* [nchannels] when a channel is sampled, as a part of the sample period, 0 to 1; or NULL */
 	size_t nsegments;
 	struct recording_segment segments[RECORDING_MAX_SEGMENTS];
 
@@ -98,6 +101,12 @@ struct helper_limits {
 enum status recording_open(struct recording **out, const struct recording_name *name, int fd, const struct helper_limits *helper, struct error *e);
 struct recording *recording_ref(struct recording *r);
 void recording_unref(struct recording *r);
+
+/* For openers of single layouts: r->file becomes `path`, size and fingerprint those of the descriptors (side: -1, or that of r->side_file). */
+enum status recording_take_files(struct recording *r, int data, const char *path, int side, struct error *e);
+
+/* A copy of text from a file that can go into JSON: bytes that are not UTF-8, and control characters, become "?". */
+char *recording_clean_text(const char *text, size_t n);
 
 /* Has the file behind it been changed or replaced since it was opened? Costs one stat. */
 bool recording_stale(const struct recording *r);

@@ -121,14 +121,14 @@ for number, flags in enumerate((0x01, 0x11, 0x21, 0x61, 0x81, 0x02 | 0x20)):
 try:
     import ctypes
     for number, n in enumerate((10, 600, 2000)):
-        out, lz4, zstd = ctypes.create_string_buffer(4000), ctypes.CDLL("liblz4.so.1"), ctypes.CDLL("libzstd.so.1")
-        k = lz4.LZ4_compress_default(SAMPLES[:n], out, n, 4000)
-        codec(f"lz4-{n}", 4, struct.pack(">QII", n, n, k) + out.raw[:k])
-        codec(f"bitshuffle-lz4-{n}", 5, struct.pack(">QII", n, n // 16 * 16, k) + out.raw[:k], inner=2)
-        codec(f"zstd-{n}", 6, out.raw[:zstd.ZSTD_compress(out, ctypes.c_size_t(4000), SAMPLES[:n], ctypes.c_size_t(n), 3)])
+        room, lz4, zstd = ctypes.create_string_buffer(4000), ctypes.CDLL("liblz4.so.1"), ctypes.CDLL("libzstd.so.1")
+        k = lz4.LZ4_compress_default(SAMPLES[:n], room, n, 4000)
+        codec(f"lz4-{n}", 4, struct.pack(">QII", n, n, k) + room.raw[:k])
+        codec(f"bitshuffle-lz4-{n}", 5, struct.pack(">QII", n, n // 16 * 16, k) + room.raw[:k], inner=2)
+        codec(f"zstd-{n}", 6, room.raw[:zstd.ZSTD_compress(room, ctypes.c_size_t(4000), SAMPLES[:n], ctypes.c_size_t(n), 3)])
         for inner in (b"blosclz", b"lz4", b"zlib", b"zstd"):
-            k = ctypes.CDLL("libblosc.so.1").blosc_compress_ctx(5, 1, ctypes.c_size_t(2), ctypes.c_size_t(n), SAMPLES[:n], out, ctypes.c_size_t(4000), inner,
+            k = ctypes.CDLL("libblosc.so.1").blosc_compress_ctx(5, 1, ctypes.c_size_t(2), ctypes.c_size_t(n), SAMPLES[:n], room, ctypes.c_size_t(4000), inner,
                                                                 ctypes.c_size_t(0), 1)
-            codec(f"blosc-{inner.decode()}-{n}", 3, out.raw[:max(k, 0)])
+            codec(f"blosc-{inner.decode()}-{n}", 3, room.raw[:max(k, 0)])
 except OSError as error:
     print("seeds.py: without compressed chunks:", error)
