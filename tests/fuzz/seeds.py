@@ -132,3 +132,15 @@ try:
             codec(f"blosc-{inner.decode()}-{n}", 3, room.raw[:max(k, 0)])
 except OSError as error:
     print("seeds.py: without compressed chunks:", error)
+
+# Texts beside raw recordings: SpikeGLX (1) and Open Ephys (0).
+META = """typeThis=imec\nnSavedChans=4\nfileSizeBytes=800\nsnsApLfSy=3,0,1\nacqApLfSy=384,384,1\nsnsSaveChanSubset=0:1,3,768\nimSampRate=30000.5\nfirstSample=7
+imAiRangeMax=0.6\nimMaxInt=512\nimDatPrb_pn=NP1010\nimDatPrb_type=0\nfileName=D:/a/run_g0_t0.imec1.ap.bin\n~imroTbl=(0,384)(0 0 0 500 250 1)(1 0 0 500 250 1)(2 0 0 1 2 1)(3 0 0 50 20 0)
+~snsChanMap=(3,0,1)(AP0;0:0)(AP1;1:1)(AP3;2:2)(SY0;768:3)\n~snsGeomMap=(NP1010,1,0,70)(0:27:0:1)(0:59:0:1)(0:11:20:1)\n"""
+NIDQ = """typeThis=nidq\nnSavedChans=5\nsnsMnMaXaDw=1,1,2,1\nsnsSaveChanSubset=all\nniSampRate=25000\nniAiRangeMax=5\nniMNGain=200\nniMAGain=1\n"""
+for name, text in {"imec": META, "nidq": NIDQ, "two": META.replace("NP1010", "NP2013").replace("_type=0", "_type=2013"),
+                   "shanks": META.replace("~snsGeomMap=(NP1010,1,0,70)", "~snsShankMap=(1,2,480)"), "obx": NIDQ.replace("nidq", "obx").replace("ni", "ob").replace("MnMa", "")
+                   .replace("Dw=1,1,2,1", "DwSy=3,1,1").replace("1\n", "1\nobMaxInt=32768\n", 1)}.items():
+    save("raw", name, b"\1" + text.encode())
+CHANNELS = [{"channel_name": "CH1", "bit_volts": 0.195, "units": "uV"}, {"channel_name": "ADC1", "bit_volts": 1e-4, "units": ""}, {"channel_name": "X_SYNC", "bit_volts": 1}]
+save("raw", "oebin", b"\0" + json.dumps({"continuous": [{"folder_name": "A-1.B/", "sample_rate": 30000.0, "num_channels": 3, "channels": CHANNELS}]}).encode())
