@@ -52,6 +52,9 @@ enum status source_read(struct source *s, size_t segment, int64_t start, size_t 
 /* The same without a copy, if the frames lie here already (an inline array in C order); NULL otherwise. */
 const void *source_view(const struct source *s, size_t segment, int64_t start);
 
+/* Does a helper process do the reading? Then source_read belongs on an I/O thread (STEP_IO), so that no lane waits for it. */
+bool source_waits(const struct source *s);
+
 /* A good number of frames for one read, near `wanted`. */
 size_t source_span(const struct source *s, size_t wanted, size_t budget);
 

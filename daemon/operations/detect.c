@@ -324,7 +324,10 @@ enum step detect_step(struct request *r, const struct executor *ex)
 {
 	struct detection *d = r->state;
 	enum status status = STATUS_OK;
+	enum step step;
 	bool done = true;
+	if ((d->phase == PHASE_NOISE || d->phase == PHASE_PEAKS) && feed_waits(d->feed, ex, &step, &r->error))
+		return step;
 	switch (d->phase) {
 	case PHASE_OPEN:
 		return open_source(d, r);

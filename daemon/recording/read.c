@@ -274,6 +274,12 @@ static enum status helper_piece(void *arg, size_t i, struct chunk_scratch *s, st
 	struct helper_reply reply;
 	json_t *params = json_pack("{s:s, s:s, s:i, s:I, s:I}", "dataset", r->dataset, "dtype", dtype_name(r->dtype), "axis", r->time_axis, "start",
 				   (json_int_t)from, "count", (json_int_t)n);
+	json_t *filters = json_array();
+	for (size_t k = 0; k < r->nfilters; k++)
+		json_array_append_new(filters, json_integer(r->filters[k].id));
+	json_object_set_new(params, "filters", filters);
+	if (j->helper->plugin_path)
+		json_object_set_new(params, "plugin_path", json_string(j->helper->plugin_path));
 	enum status status = helper_ask_json(j->helper, "read", r->fd, params, n * nstored * j->size + REPLY_SLACK, &reply, e);
 	if (status)
 		return status;

@@ -95,6 +95,7 @@ struct helper_limits {
 	const char *path;            /* of spiked-h5 */
 	size_t memory;               /* bytes of address space */
 	int timeout_ms;              /* wall clock of one call */
+	const char *plugin_path;     /* directories of HDF5 filter plugins, separated by ':'; NULL: none */
 };
 
 /* Opens a recording through the helper; may block for helper_limits.timeout_ms. `fd` is taken over (closed on failure too). */
