@@ -225,6 +225,11 @@ def test_fewer_numbers_than_frames(client, tmp_path):
                                                   numbers=np.arange(90))])
     with pytest.warns(UserWarning, match="10 frames"):
         assert client.open(path).num_samples == 90
+    np.save(path.parent / "continuous/A/sample_numbers.npy", np.arange(101))
+    os.utime(path)
+    with pytest.raises(spiked.SpikedError, match="100 frames, but there are sample numbers for 101") as caught:
+        client.open(path)
+    assert caught.value.status == "CORRUPT"
     (path.parent / "continuous/A/sample_numbers.npy").write_bytes(b"\x93NUMPY\1\0\xff\xff")
     with pytest.raises(spiked.SpikedError, match="sample numbers"):
         client.open(path, recording="A")

@@ -8,7 +8,7 @@
 
 #include "daemon/recording/recording.h"
 
-enum { RAW_MAX_CHANNELS = 65536, RAW_MAX_TEXT = 16 << 20, RAW_MAX_WARNINGS = 8 };
+enum { RAW_MAX_CHANNELS = 65536, RAW_MAX_TEXT = 8 << 20, RAW_MAX_WARNINGS = 8 };
 
 /* Channels of one data file that belong together. */
 struct raw_stream {
@@ -44,11 +44,11 @@ void raw_side_fini(struct raw_side *side);
 struct raw_stream *raw_add_stream(struct raw_side *side, size_t nchannels, struct error *e);
 void raw_warn(struct raw_side *side, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Segments from the number of each sample, as Open Ephys stores them (int64 .npy): a step other than 1 begins a new one. *nframes becomes the number
- * of samples that have one. */
+/* Segments from the number of each sample, as Open Ephys stores them (int64 .npy): a step other than 1 begins a new one. *nframes, the
+ * frames of the data file, becomes the number of those that have a number; more numbers than frames: the data were cut, CORRUPT. */
 enum status raw_segments_from_numbers(struct recording *r, int fd, uint64_t *nframes, struct error *e);
 
-/* The first value of a .npy of float64, or of what follows `index`. False if there is none. */
+/* Value number `index` of a .npy of float64; false if there is none, or none that is finite. */
 bool raw_npy_double(int fd, uint64_t index, double *value);
 
 /* Is the file one of ours? Then *mine is set and r describes its data file: r->fd, r->file and r->side_file. Otherwise nothing has changed. */

@@ -113,7 +113,10 @@ enum status raw_segments_from_numbers(struct recording *r, int fd, uint64_t *nfr
 	uint64_t first = 0, last = 0;
 	if (!npy_open(&s.a, fd) || strcmp(s.a.descr, "<i8") != 0)
 		return unreadable(&s);
-	*nframes = *nframes < s.a.n ? *nframes : s.a.n;
+	if (s.a.n > *nframes)
+		return error_set(e, STATUS_CORRUPT, "file", "copy it again from its source", "continuous.dat has %llu frames, but there are sample numbers for %llu",
+				 (unsigned long long)*nframes, (unsigned long long)s.a.n);
+	*nframes = s.a.n;
 	r->nsegments = 0;
 	if (*nframes && (!value_at(&s.a, 0, &first) || !value_at(&s.a, *nframes - 1, &last)))
 		return unreadable(&s);

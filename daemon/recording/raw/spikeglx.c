@@ -288,13 +288,12 @@ static enum status card_gains(const struct meta *m)
 	const char *key = ni ? "niMaxInt" : "obMaxInt";
 	if ((value_of(m, key).at || !ni) && !positive(m, key, &largest))
 		return wrong(m, key, "is missing or no number above 0");
-	for (size_t k = 0; k < m->n; k++) {
-		if (m->kinds[k] == KIND_MN && !positive(m, "niMNGain", &mn))
-			return wrong(m, "niMNGain", "is missing or no number above 0");
-		if (m->kinds[k] == KIND_MA && !positive(m, "niMAGain", &ma))
-			return wrong(m, "niMAGain", "is missing or no number above 0");
+	if (memchr(m->kinds, KIND_MN, m->n) && !positive(m, "niMNGain", &mn))
+		return wrong(m, "niMNGain", "is missing or no number above 0");
+	if (memchr(m->kinds, KIND_MA, m->n) && !positive(m, "niMAGain", &ma))
+		return wrong(m, "niMAGain", "is missing or no number above 0");
+	for (size_t k = 0; k < m->n; k++)
 		m->gains_uv[k] = 1e6 * range / largest / (m->kinds[k] == KIND_MN ? mn : m->kinds[k] == KIND_MA ? ma : 1);
-	}
 	return STATUS_OK;
 }
 
