@@ -91,7 +91,7 @@ def total(x):
     return s
 
 
-@pytest.mark.parametrize("number, text", [(CRASH, "signal 11"), (HANG, "did not answer|CPU"), (MORE, "cannot be read"), (LESS, "cannot be read")])
+@pytest.mark.parametrize("number, text", [(CRASH, "signal 11|status 1"), (HANG, "did not answer|CPU"), (MORE, "cannot be read"), (LESS, "cannot be read")])
 def test_plugins_that_misbehave(sp, file, number, text):
     with pytest.raises(spiked.SpikedError, match=text) as caught:
         opened(sp, file, f"f{number}").read()

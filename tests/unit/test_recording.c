@@ -31,7 +31,7 @@ CU_ErrorCode test_recording_register(void);
 static char fixtures[512], helper_path[512], scratch_dir[512];
 static bool made_fixtures;
 static json_t *manifest;
-static struct helper_limits limits = { helper_path, (size_t)512 << 20, 10000 };
+static struct helper_limits limits = { helper_path, (size_t)512 << 20, 10000, NULL };
 
 /* ---- an executor of two threads, pieces taken in any order ---- */
 
@@ -462,7 +462,7 @@ static void test_lying_helper(void)
 
 static void test_damaged_files(void)
 {
-	static const char *const names[] = { "all_filters", "index_extensible", "gap", "names", "szip", "scaled", "holes" };
+	static const char *const names[] = { "all_filters", "index_extensible", "gap", "names", "szip", "scaled", "holes", "codec_blosc_zstd", "codec_bitshuffle_zstd" };
 	char path[1024];
 	struct helper_limits saved = limits;
 	limits.timeout_ms = 2000;
