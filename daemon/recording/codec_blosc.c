@@ -10,7 +10,12 @@
 
 #include <blosc.h>
 
-enum { HEADER = BLOSC_MIN_HEADER_LENGTH, VERSION = 2, FLAG_RESERVED = 8 };
+enum { HEADER = BLOSC_MIN_HEADER_LENGTH, VERSION = 2, FLAG_RESERVED = 8, PARAMETER_INNER = 6 };
+
+bool codec_blosc_accepts(const struct codec_parameters *p)
+{
+	return p->n <= PARAMETER_INNER || p->at[PARAMETER_INNER] != BLOSC_SNAPPY;
+}
 
 static bool header_ok(const uint8_t *in, size_t nin, size_t capacity)
 {

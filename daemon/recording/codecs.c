@@ -35,7 +35,7 @@ static const struct codec codecs[] = {
 	{ 2, "shuffle", codec_shuffle, shuffle_accepts },
 	{ 3, "fletcher32", NULL, NULL },
 	{ 32000, "lzf", codec_lzf, NULL },
-	{ 32001, "blosc", codec_blosc, NULL },
+	{ 32001, "blosc", codec_blosc, codec_blosc_accepts },
 	{ 32004, "lz4", codec_lz4, NULL },
 	{ 32008, "bitshuffle", codec_bitshuffle, codec_bitshuffle_accepts },
 	{ 32015, "zstd", codec_zstd, NULL },

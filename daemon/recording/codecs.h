@@ -37,7 +37,7 @@ struct codec {
 	bool (*decode)(struct codec_state *s, const struct codec_parameters *p, const uint8_t *in, size_t nin, uint8_t *out, size_t capacity,
 		       size_t *nout);
 
-	/* Are these parameters that decode understands? NULL: any. */
+	/* Are these parameters that decode understands? Others are left to the helper. NULL: any. */
 	bool (*accepts)(const struct codec_parameters *p);
 };
 
@@ -58,6 +58,7 @@ CODEC_DECODER(lz4);
 CODEC_DECODER(zstd);
 CODEC_DECODER(blosc);
 CODEC_DECODER(bitshuffle);
+bool codec_blosc_accepts(const struct codec_parameters *p);
 bool codec_bitshuffle_accepts(const struct codec_parameters *p);
 
 /* One zstd frame (or several) that must give exactly nout bytes. */

@@ -259,17 +259,14 @@ static enum status take_filters(struct recording *r, const json_t *result, struc
 }
 
 /* Can the daemon undo all of them? */
-static enum status check_filters(const struct recording *r, struct error *e)
+static bool decodable(const struct recording *r)
 {
 	for (size_t i = 0; i < r->nfilters; i++) {
 		const struct recording_filter *f = &r->filters[i];
-		if (!f->codec)
-			return nonsense(e, "filters");
-		if (f->codec->accepts && !f->codec->accepts(&f->parameters))
-			return error_set(e, STATUS_UNSUPPORTED, "file", "rewrite it with h5repack -f GZIP=4",
-					 "%.150s is compressed with %s in a way that is not known here", r->dataset, f->name);
+		if (!f->codec || (f->codec->accepts && !f->codec->accepts(&f->parameters)))
+			return false;
 	}
-	return STATUS_OK;
+	return true;
 }
 
 static bool take_fill(struct recording *r, const json_t *result)
@@ -334,13 +331,10 @@ static enum status take_storage(struct recording *r, const struct helper_reply *
 	if (!storage || !take_fill(r, result) || (dims && !take_pair(dims, r->chunk_dims, 1ull << 53)))
 		return nonsense(e, "storage");
 	enum status status = take_filters(r, result, e);
-	if (status || strcmp(storage, "helper") == 0) {
+	if (status || strcmp(storage, "helper") == 0 || !decodable(r)) {
 		r->storage = STORAGE_HELPER;
 		return status;
 	}
-	status = check_filters(r, e);
-	if (status)
-		return status;
 	r->storage = strcmp(storage, "contiguous") == 0 ? STORAGE_CONTIGUOUS : STORAGE_CHUNKED;
 	if (r->storage == STORAGE_CONTIGUOUS)
 		return take_contiguous(r, result, e);

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import spiked
@@ -107,6 +108,19 @@ def test_detection_is_that_of_the_array(client, tmp_path):
     theirs = client.detect_peaks(np.ascontiguousarray(expected["traces"]), 30000.0, noise_levels=levels)
     assert len(ours) > 100
     np.testing.assert_array_equal(ours, theirs)
+
+
+def test_result_file(client, raw, tmp_path):
+    """A result file of a recording that is not HDF5: written, recognised as done, and done again when the metadata change."""
+    path, _ = raw_fixtures.spikeglx(tmp_path, samples(14, 30000, 33), saved=range(32), rate=30000.0)
+    header = {"op": "detect", "params": {"file": str(path), "detect_threshold": 1.2, "output": {"file": str(tmp_path / "x.nwb"), "skip_done": True}}}
+    replies = [raw.send(header)[0]["result"] for _ in range(2)]
+    assert [r["skipped"] for r in replies] == [False, True]
+    with h5py.File(tmp_path / "x.nwb") as f:
+        assert len(f["scratch/peaks"]) == replies[0]["num_peaks"] > 50 and f["scratch/peaks"].attrs["recording"] == "imec0.ap"
+    meta = path.with_suffix(".meta")
+    meta.write_text(meta.read_text() + "userNotes=x\n")
+    assert not raw.send(header)[0]["result"]["skipped"]
 
 
 @pytest.mark.parametrize("change, text", [
