@@ -99,6 +99,17 @@ def test_national_instruments(client, tmp_path):
     np.testing.assert_array_equal(client.open(path, recording="nidq-DIGITAL").read(), x[:, 6:])
 
 
+def test_onebox(client, tmp_path):
+    x = samples(15, 300, 14)
+    path, _ = raw_fixtures.nidq(tmp_path, x, typeThis="obx", fileName="D:/data/run_g0_t0.obx2.obx.bin", niSampRate=None, obSampRate=30303.25, obAiRangeMax=5,
+                                obMaxInt=32768, snsMnMaXaDw=None, snsXaDwSy="12,1,1", **{"~snsChanMap": None})
+    rec = client.open(path)
+    same(rec, dict(traces=x[:, :12], ids=[f"XA{i}" for i in range(12)], gains=np.full(12, 5e6 / 32768), rate=30303.25))
+    assert rec.description["streams"] == ["obx2", "obx2-DIGITAL", "obx2-SYNC"]
+    np.testing.assert_array_equal(client.open(path, recording="obx2-DIGITAL").read(), x[:, 12:13])
+    np.testing.assert_array_equal(client.open(path, recording="obx2-SYNC").read(), x[:, 13:])
+
+
 def test_detection_is_that_of_the_array(client, tmp_path):
     saved = range(0, 32)
     x = samples(8, 30000, 33)

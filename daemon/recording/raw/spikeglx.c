@@ -395,7 +395,8 @@ static void stream_name(const struct meta *m, char *out, size_t nout)
 	text_of(original.n ? original : (struct span){ m->file, strlen(m->file) }, path, sizeof path);
 	const char *slash = strrchr(path, '/'), *found = NULL;
 	for (const char *at = slash ? slash : path; (at = strstr(at, device)); at++)
-		found = at + strlen(device);
+		if (!found || isdigit((unsigned char)at[strlen(device)])) /* ".obx2.obx": not the last one */
+			found = at + strlen(device);
 	int n = 0;
 	while (found && n < 6 && isdigit((unsigned char)found[n]))
 		n++;
