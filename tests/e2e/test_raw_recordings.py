@@ -227,6 +227,9 @@ def test_open_ephys(client, tmp_path, old):
     ni = client.open(path, recording="NI-DAQmx-102.PXI")
     np.testing.assert_allclose(ni.gains_uV, 1000)
     np.testing.assert_array_equal(ni.read(), y)
+    np.testing.assert_array_equal(client.open(path.parent / "continuous/NI-DAQmx-102.PXI/continuous.dat").read(), y)
+    named = client.open(path.parent / "continuous/Acquisition_Board-100.Rhythm/continuous.dat")
+    assert named.channel_ids == rec.channel_ids and named.description["fingerprint"] == rec.description["fingerprint"]
 
 
 def test_gaps_are_found_wherever_they_are(client, tmp_path):
@@ -266,6 +269,9 @@ def test_several_neural_streams_must_be_named(client, tmp_path):
     with pytest.raises(spiked.SpikedError, match="ProbeA-AP, ProbeA-LFP"):
         client.open(path)
     assert client.open(path, recording="ProbeA-LFP").num_samples == 50
+    rec = client.open(path.parent / "continuous/ProbeA-LFP/continuous.dat")
+    assert rec.description["recording"] == "ProbeA-LFP" and rec.description["streams"] == ["ProbeA-AP", "ProbeA-LFP"]
+    np.testing.assert_array_equal(rec.read(), one["x"])
 
 
 @pytest.mark.parametrize("change, status, text", [

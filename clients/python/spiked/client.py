@@ -274,7 +274,7 @@ class Client:
         Parameters
         ----------
         file : path
-            On the daemon's machine: HDF5, SpikeGLX (the ``.bin`` or the ``.meta``) or Open Ephys (``structure.oebin``).
+            On the daemon's machine: HDF5, SpikeGLX (the ``.bin`` or the ``.meta``) or Open Ephys (``structure.oebin`` or ``continuous.dat``).
         recording : str, optional
             Path or name of the stream in the file, when it holds several.
         dataset, sampling_frequency, time_axis, gain_uV, offset_uV

@@ -27,6 +27,7 @@ struct opening {
 	struct raw_side side;
 	int data, text;             /* descriptors; -1: not open. One of them may be r->fd */
 	char data_path[PATH_MAX], text_path[PATH_MAX];
+	char folder[PATH_MAX];      /* Open Ephys, named by a data file: that of its streams */
 	enum side_kind kind;
 };
 
@@ -80,6 +81,25 @@ static bool open_quietly(const struct opening *o, const char *path, int *fd)
 	return paths_open(o->name->roots, path, fd, resolved, &none) == STATUS_OK;
 }
 
+/* DIRECTORY/continuous/FOLDER/continuous.dat belongs to DIRECTORY/structure.oebin. */
+static bool recognise_open_ephys(struct opening *o)
+{
+	static const char above[] = "/continuous/", data[] = "/continuous.dat";
+	const char *file = o->name->file, *found = NULL;
+	if (!ends(file, data))
+		return false;
+	const char *end = file + strlen(file) - strlen(data);
+	for (const char *at = file; (at = strstr(at, above)) && at + strlen(above) < end; at++)
+		found = at;
+	if (!found || (size_t)snprintf(o->text_path, PATH_MAX, "%.*s/structure.oebin", (int)(found - file), file) >= PATH_MAX ||
+	    !open_quietly(o, o->text_path, &o->text))
+		return false;
+	found += strlen(above);
+	snprintf(o->folder, sizeof o->folder, "%.*s", (int)(end - found), found);
+	o->kind = kind_of(o->text);
+	return o->kind == SIDE_OPEN_EPHYS;
+}
+
 /* Finds the text of a recording that was named by either file. */
 static bool recognise(struct opening *o)
 {
@@ -92,6 +112,8 @@ static bool recognise(struct opening *o)
 		snprintf(o->text_path, sizeof o->text_path, "%s", file);
 		return true;
 	}
+	if (recognise_open_ephys(o))
+		return true;
 	if (!ends(file, ".bin") || !sibling(file, ".bin", ".meta", o->text_path) || !open_quietly(o, o->text_path, &o->text))
 		return false;
 	o->kind = kind_of(o->text);
@@ -152,9 +174,11 @@ static enum status choose(struct opening *o, struct raw_stream **out)
 	*out = NULL;
 	list_streams(side, all, sizeof all);
 	for (size_t i = 0; i < side->nstreams; i++) {
-		if (o->name->stream ? strcmp(o->name->stream, side->streams[i].name) == 0 : side->streams[i].neural || side->nstreams == 1)
-			*out = &side->streams[i];
-		nneural += side->streams[i].neural;
+		struct raw_stream *s = &side->streams[i];
+		const bool here = !o->folder[0] || strcmp(o->folder, s->folder) == 0;
+		if (o->name->stream ? strcmp(o->name->stream, s->name) == 0 : here && (s->neural || side->nstreams == 1 || o->folder[0]) && (!*out || s->neural))
+			*out = s;
+		nneural += here && s->neural;
 	}
 	if (o->name->stream && !*out)
 		return error_set(o->e, STATUS_NOT_FOUND, "recording", "name one of them", "no stream is called %.100s; there are: %s", o->name->stream, all);
