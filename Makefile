@@ -25,7 +25,7 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 simd_objs    := $(foreach f,$(wildcard kernels/*_simd.c),$(foreach i,$(ISAS),$(BUILD)/$(f:_simd.c=).$(i).o))
 kernel_objs  := $(call obj,$(call src,kernels) $(call src,kernels/compiler)) $(simd_objs)
 protocol_objs := $(call obj,$(call src,protocol))
-daemon_objs  := $(call obj,$(call src,daemon) $(call src,daemon/recording) $(call src,daemon/operations))
+daemon_objs  := $(call obj,$(call src,daemon) $(call src,daemon/recording) $(call src,daemon/recording/raw) $(call src,daemon/operations))
 helper_objs  := $(call obj,$(call src,daemon/helper))
 client_objs  := $(call obj,$(call src,clients/c))
 cli_objs     := $(call obj,$(call src,clients/cli))
@@ -35,7 +35,7 @@ check_objs   := $(call obj,$(call src,tests/check))
 daemon_main  := $(BUILD)/daemon/main.o
 llvm_config  ?= llvm-config-19
 llvm_libs     = $(shell $(llvm_config) --ldflags 2>/dev/null) -lLLVM-19 -lmvec
-daemon_libs   = $(call pkg,--libs,libuv jansson libdeflate) -linih $(llvm_libs) -fopenmp -lm -lpthread
+daemon_libs   = $(call pkg,--libs,libuv jansson libdeflate liblz4 libzstd blosc) -linih $(llvm_libs) -fopenmp -lm -lpthread
 helper_libs   = $(call pkg,--libs,hdf5 jansson) $(call pkg,--libs,libseccomp) -lm
 
 all: $(BUILD)/spiked $(BUILD)/spiked-h5 $(BUILD)/spikectl $(BUILD)/libspiked.so $(BUILD)/libspiked.a ## build everything

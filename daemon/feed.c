@@ -22,6 +22,7 @@ struct feed {
 	const uint8_t *rest;         /* read, not yet pushed */
 	size_t nrest;
 	bool flushing;
+	bool on_io;                  /* the next call of feed_waits is on an I/O thread */
 };
 
 enum status feed_new(struct feed **out, struct source *source, struct pipeline_spec *spec, struct error *e)
@@ -38,7 +39,7 @@ enum status feed_new(struct feed **out, struct source *source, struct pipeline_s
 	f->spec = *spec;
 	f->chunk = (size_t)c->compute_block_frames;
 	size_t row = source_frame_bytes(source), wanted = f->chunk, work = (size_t)c->limits_work_bytes;
-	size_t least = source->recording && source->recording->storage == STORAGE_CHUNKED ? MIN_DECODE_BYTES : MIN_READ_BYTES;
+	size_t least = source->recording && source->recording->storage != STORAGE_CONTIGUOUS ? MIN_DECODE_BYTES : MIN_READ_BYTES;
 	if (wanted * row < least)
 		wanted = least / row;
 	f->capacity = source_span(source, wanted, work / 4 < MAX_READ_BYTES ? work / 4 : MAX_READ_BYTES);
@@ -117,7 +118,8 @@ static enum status refill(struct feed *f, const struct executor *ex, struct erro
 		uint8_t *to = room(f, ex, &n);
 		to = to ? to : f->buffer;
 		enum status status = source_read(f->source, f->segment, f->at, n, ex, to, e);
-		source_count_read(f->source, start);
+		if (!f->on_io) /* where all time counts as reading */
+			source_count_read(f->source, start);
 		if (status)
 			return status;
 		f->rest = to;
@@ -125,6 +127,23 @@ static enum status refill(struct feed *f, const struct executor *ex, struct erro
 	f->nrest = n;
 	f->at += (int64_t)n;
 	return STATUS_OK;
+}
+
+/* Are the next frames the helper's to read? */
+static bool waits(const struct feed *f)
+{
+	return source_waits(f->source) && !f->nrest && f->at < f->to;
+}
+
+bool feed_waits(struct feed *f, const struct executor *ex, enum step *step, struct error *e)
+{
+	if (!f || !waits(f))
+		return false;
+	*step = STEP_IO;
+	if (f->on_io)
+		*step = refill(f, ex, e) ? STEP_DONE : STEP_COMPUTE;
+	f->on_io = !f->on_io;
+	return true;
 }
 
 static void clip(const struct feed *f, struct slab *s)
@@ -144,6 +163,8 @@ enum status feed_step(struct feed *f, const struct executor *ex, struct slab *sl
 {
 	*end = false;
 	slab->nframes = 0;
+	if (waits(f))
+		return STATUS_OK;
 	if (!f->nrest && f->at < f->to) {
 		enum status status = refill(f, ex, e);
 		if (status)

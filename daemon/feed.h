@@ -20,7 +20,11 @@ void feed_free(struct feed *f);
  * shortly before `start` instead of at frame 0 (for noise samples: the state has settled to within rounding). */
 void feed_seek(struct feed *f, size_t segment, int64_t start, int64_t stop, bool rough);
 
-/* The next of these frames (maybe none yet), valid until the next call; *end: there are no more. Some milliseconds. */
+/* Call it first in each step that may call feed_step. True: the frames come through the helper and are waited for on an I/O thread; return *step, which
+ * is STEP_IO, then (on that thread) STEP_COMPUTE or, with *e set, STEP_DONE. */
+bool feed_waits(struct feed *f, const struct executor *ex, enum step *step, struct error *e);
+
+/* The next of these frames (maybe none yet, as while feed_waits would), valid until the next call; *end: there are no more. Some milliseconds. */
 enum status feed_step(struct feed *f, const struct executor *ex, struct slab *slab, bool *end, struct error *e);
 
 /* Bytes it holds. */

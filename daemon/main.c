@@ -67,9 +67,11 @@ static int parse(int argc, char **argv, struct arguments *a)
 /* What a start would trip over: roots and the helper must exist. */
 static bool test_files(const struct config *c)
 {
-	const char *lists[][2] = { { "recordings.roots", c->recordings_roots }, { "output.roots", c->output_roots } };
+	const char *lists[][2] = { { "recordings.roots", c->recordings_roots },
+				   { "recordings.plugin_path", strcmp(c->recordings_plugin_path, "off") ? c->recordings_plugin_path : "" },
+				   { "output.roots", c->output_roots } };
 	bool good = true;
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		for (const char *at = lists[i][1]; *at;) {
 			size_t n = strcspn(at, ":");
 			char root[PATH_MAX];

@@ -213,6 +213,11 @@ static void average(struct noise_job *n)
 		n->levels[c] = in_f64 ? n->levels[c] / (double)n->nchunks : (double)(n->sum_f32[c] / (float)n->nchunks);
 }
 
+bool noise_job_waits(struct noise_job *n, const struct executor *ex, enum step *step, struct error *e)
+{
+	return n && feed_waits(n->feed, ex, step, e);
+}
+
 enum status noise_job_step(struct noise_job *n, const struct executor *ex, bool *done, struct error *e)
 {
 	struct slab slab;

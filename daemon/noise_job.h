@@ -27,6 +27,9 @@ struct noise_wanted {
 enum status noise_job_new(struct noise_job **out, struct source *source, const struct noise_wanted *wanted, struct error *e);
 void noise_job_free(struct noise_job *n);
 
+/* As feed_waits, before each step; n may be NULL. */
+bool noise_job_waits(struct noise_job *n, const struct executor *ex, enum step *step, struct error *e);
+
 /* *done: the levels are ready. */
 enum status noise_job_step(struct noise_job *n, const struct executor *ex, bool *done, struct error *e);
 

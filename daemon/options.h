@@ -68,6 +68,8 @@
 	O(memory, shared_bytes, BYTES, "64GiB", 0, 1024 * OPTION_GIB, RESTART, "Memory files of clients kept mapped, in all; more go by copies")          \
 	O(recordings, roots, PATHS, "/", 0, 0, RELOAD, "Files may be opened only below these directories")                                         \
 	O(recordings, cache, INT, "64", 1, 4096, RELOAD, "Recordings kept open between requests")                                                  \
+	O(recordings, plugin_path, PATHS, "off", 0, 0, RELOAD,                                                                                    \
+	  "Directories of HDF5 filter plugins (shared objects), used in the helper for filters that spiked does not know; off: none")             \
 	O(output, roots, PATHS, "/", 0, 0, RELOAD, "Result files may be written only below these directories")                                     \
 	O(helper, path, PATH, "auto", 0, 0, RESTART, "The HDF5 helper program; auto: spiked-h5 beside spiked")                                     \
 	O(helper, memory, BYTES, "1GiB", 64 * OPTION_MIB, 64 * OPTION_GIB, RELOAD, "Address space of one helper process")                          \

@@ -11,7 +11,8 @@
 struct helper_limits source_helper(const struct request *r)
 {
 	const struct config *c = &r->settings->config;
-	return (struct helper_limits){ r->daemon->helper_path, (size_t)c->helper_memory, (int)c->helper_timeout };
+	const char *plugins = strcmp(c->recordings_plugin_path, "off") ? c->recordings_plugin_path : NULL;
+	return (struct helper_limits){ r->daemon->helper_path, (size_t)c->helper_memory, (int)c->helper_timeout, plugins };
 }
 
 static bool numeric(enum dtype t)
@@ -230,6 +231,11 @@ enum status source_read(struct source *s, size_t segment, int64_t start, size_t 
 		return read_array(s, start, nframes, ex, dst, e);
 	struct helper_limits helper = source_helper(s->request);
 	return recording_read(s->recording, segment, start, nframes, ex, &helper, &s->request->cancel_flag, dst, e);
+}
+
+bool source_waits(const struct source *s)
+{
+	return s->recording && s->recording->storage == STORAGE_HELPER;
 }
 
 void source_count_read(struct source *s, uint64_t start_ns)

@@ -12,7 +12,8 @@ ALLOWED = {
     "clients": {"protocol", "clients"},
 }
 # Libraries that have one home.
-HOMES = {"uv.h": "daemon/", "hdf5.h": "daemon/helper/", "omp.h": "daemon/team.c", "nanomsg/": "clients/c/", "llvm-c/": "kernels/compiler/"}
+HOMES = {"uv.h": "daemon/", "hdf5.h": "daemon/helper/", "omp.h": "daemon/team.c", "nanomsg/": "clients/c/", "llvm-c/": "kernels/compiler/",
+         "lz4.h": "daemon/recording/codec", "zstd.h": "daemon/recording/codec", "blosc.h": "daemon/recording/codec"}
 PURE = {"protocol/message.h", "protocol/status.h", "protocol/error.h", "protocol/dtype.h", "protocol/bytes.h", "protocol/digest.h"}
 
 

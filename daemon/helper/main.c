@@ -9,6 +9,7 @@
  */
 #include "daemon/helper/h5.h"
 #include "daemon/helper/index.h"
+#include "daemon/helper/plugins.h"
 #include "daemon/helper/progress.h"
 #include "daemon/helper/sandbox.h"
 
@@ -77,7 +78,7 @@ static enum status open_output(struct request *r, struct error *e)
 	return STATUS_OK;
 }
 
-/* libhdf5 without plugins, messages on stderr, and exit handlers (1.10 can crash in them). */
+/* libhdf5 without plugins of its own finding, messages on stderr, and exit handlers (1.10 can crash in them). */
 static enum status start_library(struct error *e)
 {
 	if (H5dont_atexit() < 0 || H5open() < 0 || H5Eset_auto2(H5E_DEFAULT, NULL, NULL) < 0 || H5PLset_loading_state(0) < 0)
@@ -107,6 +108,7 @@ int main(int argc, char **argv)
 	if (!status)
 		status = start_library(&e);
 	if (!status) {
+		plugins_load(json_string_value(json_object_get(request.m.header, "plugin_path")), json_object_get(request.m.header, "filters"));
 		const struct sandbox sandbox = { strtoull(argv[3], NULL, 10), (unsigned)strtoul(argv[4], NULL, 10), command->writes ? DATA_FD : -1 };
 		reply.sandbox = sandbox_enter(&sandbox);
 		status = command->run(&request, &reply, &e);

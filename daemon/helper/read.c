@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/helper/dataset.h"
 #include "daemon/helper/index.h"
+#include "daemon/helper/plugins.h"
 
 #include <stdlib.h>
 
@@ -25,6 +26,18 @@ static enum status read_frames(const struct dataset *d, unsigned axis, const hsi
 	return reply_array(reply, "data", d->dtype, data, count[0], count[1]);
 }
 
+/* Of a chunk as stored; 0: there are none. */
+static size_t chunk_bytes(const struct dataset *d)
+{
+	hid_t dcpl = H5Dget_create_plist(d->id), type = H5Dget_type(d->id);
+	hsize_t dims[2] = { 1, 1 };
+	size_t nbytes = H5Tget_size(type);
+	if (H5Pget_layout(dcpl) != H5D_CHUNKED || H5Pget_chunk(dcpl, (int)d->rank, dims) != (int)d->rank ||
+	    __builtin_mul_overflow(nbytes, dims[0], &nbytes) || __builtin_mul_overflow(nbytes, dims[1], &nbytes))
+		return 0;
+	return nbytes;
+}
+
 enum status read_run(const struct request *request, struct reply *reply, struct error *e)
 {
 	struct dataset d;
@@ -32,12 +45,16 @@ enum status read_run(const struct request *request, struct reply *reply, struct 
 	const char *path = NULL, *dtype = NULL;
 	int axis = 0;
 	json_int_t start = 0, count = 0;
+	/* More keys: what plugins_load has used. */
 	if (json_unpack(request->m.header, "{s:s, s:s, s:i, s:I, s:I}", "dataset", &path, "dtype", &dtype, "axis", &axis, "start", &start, "count",
 			&count) != 0 || axis < 0 || axis > 1 || start < 0 || count < 0)
 		return error_set(e, STATUS_INTERNAL, NULL, NULL, "bad parameters of read");
 	enum status status = file_open(request->fd, &file, e);
 	if (!status)
 		status = dataset_open(file, path, &d, e);
+	if (status)
+		return status;
+	status = plugins_check(d.id, d.path, chunk_bytes(&d), e);
 	if (status)
 		return status;
 	if (dtype_from_name(dtype) != d.dtype)

@@ -24,37 +24,45 @@ static const char truncated[] = "the file is damaged or was cut short; copy it a
 
 /* ---- filters ---- */
 
-enum decodable { BY_DAEMON, BY_LIBRARY, BY_NOBODY };
+enum { MAX_PARAMETERS = 8 };
 
-static enum decodable decodable(H5Z_filter_t id, size_t nparameters, const unsigned *parameters)
+/* Those of daemon/recording/codecs.c. */
+static bool by_daemon(H5Z_filter_t id)
 {
-	if (id == H5Z_FILTER_DEFLATE || id == H5Z_FILTER_FLETCHER32)
-		return BY_DAEMON;
-	if (id == H5Z_FILTER_SHUFFLE && nparameters >= 1 && parameters[0] >= 1 && parameters[0] <= 256)
-		return BY_DAEMON;
-	return H5Zfilter_avail(id) > 0 ? BY_LIBRARY : BY_NOBODY;
+	static const H5Z_filter_t ids[] = { H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32, 32000, 32001, 32004, 32008, 32015 };
+	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
 }
 
-/* Appends the pipeline as [[id, parameter], ...]; *who is the weakest of its filters. */
-static enum status add_filters(hid_t dcpl, const char *path, json_t *list, enum decodable *who, struct error *e)
+/* A name from the file, for messages and JSON. */
+static void clean_name(char *name)
 {
-	int n = H5Pget_nfilters(dcpl), ndeflate = 0;
-	*who = n > STORAGE_MAX_FILTERS ? BY_LIBRARY : BY_DAEMON;
-	for (int i = 0; i < n; i++) {
-		unsigned flags, parameters[32] = { 0 }, config;
-		size_t nparameters = 32;
-		char name[64] = "";
+	for (; *name; name++)
+		if (*name < ' ' || *name > '~')
+			*name = '?';
+}
+
+/* Appends the pipeline as [[id, name, parameters...], ...]. *decodable: by the daemon, all of it. */
+static enum status add_filters(hid_t dcpl, const char *path, json_t *list, bool *decodable, struct error *e)
+{
+	int n = H5Pget_nfilters(dcpl);
+	*decodable = n <= STORAGE_MAX_FILTERS;
+	for (int i = 0; i < n && i < STORAGE_MAX_FILTERS; i++) {
+		unsigned flags, parameters[MAX_PARAMETERS] = { 0 }, config;
+		size_t nparameters = MAX_PARAMETERS;
+		char name[32] = "";
 		H5Z_filter_t id = H5Pget_filter2(dcpl, (unsigned)i, &flags, &nparameters, parameters, sizeof name, name, &config);
 		if (id < 0)
 			return error_set(e, STATUS_CORRUPT, "file", NULL, "the filters of %s cannot be read", path);
-		enum decodable this = decodable(id, nparameters, parameters);
-		if (this == BY_NOBODY)
-			return error_set(e, STATUS_UNSUPPORTED, "file", "rewrite it with h5repack -f GZIP=4",
-					 "%s is compressed with filter %d (%s), which is not built in", path, id, name[0] ? name : "no name");
-		ndeflate += id == H5Z_FILTER_DEFLATE;
-		if (this > *who || ndeflate > 1)
-			*who = BY_LIBRARY;
-		json_array_append_new(list, json_pack("[i, I]", (int)id, (json_int_t)(nparameters ? parameters[0] : 0)));
+		name[sizeof name - 1] = '\0';
+		clean_name(name);
+		*decodable &= by_daemon(id);
+		json_t *filter = json_pack("[i, s]", (int)id, name);
+		for (size_t k = 0; k < nparameters && k < MAX_PARAMETERS; k++)
+			json_array_append_new(filter, json_integer((json_int_t)parameters[k]));
+		json_array_append_new(list, filter);
 	}
 	return STATUS_OK;
 }
@@ -197,15 +205,15 @@ enum status storage_describe(const struct dataset *d, uint64_t file_size, struct
 {
 	hid_t dcpl = H5Dget_create_plist(d->id);
 	H5D_layout_t layout = H5Pget_layout(dcpl);
-	enum decodable who;
+	bool decodable;
 	json_t *filters = json_array();
 	json_object_set_new(reply->result, "filters", filters);
-	enum status status = add_filters(dcpl, d->path, filters, &who, e);
+	enum status status = add_filters(dcpl, d->path, filters, &decodable, e);
 	if (status)
 		return status;
 	add_fill(d, dcpl, reply);
 	const char *storage = layout == H5D_CHUNKED ? "chunked" : layout == H5D_CONTIGUOUS ? "contiguous" : "helper";
-	if (!d->plain || who != BY_DAEMON)
+	if (!d->plain || !decodable)
 		storage = "helper";
 	if (layout == H5D_CHUNKED && strcmp(storage, "helper") == 0)
 		add_chunk_dims(d, dcpl, reply);

@@ -293,7 +293,12 @@ enum step detect_step(struct request *r, const struct executor *ex)
 {
 	struct detect *d = r->state;
 	enum status status = STATUS_OK;
+	enum step step;
 	bool done = true;
+	if (d->phase == PHASE_NOISE && noise_job_waits(d->noise, ex, &step, &r->error))
+		return step;
+	if (d->phase == PHASE_PEAKS && feed_waits(d->feed, ex, &step, &r->error))
+		return step;
 	switch (d->phase) {
 	case PHASE_OPEN:
 		return open_source(d, r);

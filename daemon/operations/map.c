@@ -300,7 +300,10 @@ enum step map_step(struct request *r, const struct executor *ex)
 {
 	struct map *m = r->state;
 	enum status status = STATUS_OK;
+	enum step step;
 	bool finished;
+	if (m->phase == MAP_GATHER && m->sought && feed_waits(m->feed, ex, &step, &r->error))
+		return step;
 	switch (m->phase) {
 	case MAP_PROGRAM:
 		status = programs_compile(r->daemon->programs, &m->ticket, &m->program.source, &r->error);
@@ -329,6 +332,8 @@ enum step map_step(struct request *r, const struct executor *ex)
 		break;
 	case MAP_RUN: status = run_step(m, ex, &r->error); break;
 	}
+	if (!status && m->phase == MAP_GATHER && !m->through_pipeline && source_waits(&m->source))
+		return STEP_IO;
 	return status ? STEP_DONE : STEP_COMPUTE;
 }
 

@@ -38,10 +38,11 @@ static void add_doubles(struct request *r, const char *name, const double *value
 
 static json_t *filter_list(const struct recording *rec)
 {
-	static const char *const names[] = { [FILTER_DEFLATE] = "deflate", [FILTER_SHUFFLE] = "shuffle", [FILTER_FLETCHER32] = "fletcher32" };
 	json_t *list = json_array();
-	for (size_t i = 0; i < rec->nfilters; i++)
-		json_array_append_new(list, json_string(names[rec->filters[i].id]));
+	for (size_t i = 0; i < rec->nfilters; i++) {
+		const struct recording_filter *f = &rec->filters[i];
+		json_array_append_new(list, f->codec ? json_string(f->name) : json_sprintf("%d (%s)", f->id, f->name));
+	}
 	return list;
 }
 
@@ -65,6 +66,8 @@ void describe_recording(struct request *r, const struct recording *rec)
 	add_doubles(r, "offsets_uV", rec->offsets_uv, 1, shape);
 	if (rec->locations)
 		add_doubles(r, "channel_locations", rec->locations, 2, shape);
+	if (rec->shifts)
+		add_doubles(r, "inter_sample_shift", rec->shifts, 1, shape);
 }
 
 enum step open_begin(struct request *r)

@@ -139,7 +139,7 @@ static enum step copy_block(struct reading *d, struct request *r, const struct e
 	if (!as_stored)
 		pick(d, (size_t)n, dst);
 	d->at += n;
-	return STEP_COMPUTE;
+	return source_waits(s) ? STEP_IO : STEP_COMPUTE;
 }
 
 enum step read_step(struct request *r, const struct executor *ex)
@@ -150,7 +150,7 @@ enum step read_step(struct request *r, const struct executor *ex)
 	d->open = true;
 	if (source_open(&d->source, &r->error) != STATUS_OK || choose_channels(d, &r->error) != STATUS_OK || allocate(d, r) != STATUS_OK)
 		return STEP_DONE;
-	return STEP_COMPUTE;
+	return source_waits(&d->source) ? STEP_IO : STEP_COMPUTE;
 }
 
 void read_end(struct request *r)

@@ -376,7 +376,12 @@ enum step reduce_step(struct request *r, const struct executor *ex)
 {
 	struct reduction *d = r->state;
 	enum status status = STATUS_OK;
+	enum step step;
 	bool done = true;
+	if (d->phase == PHASE_MAD && noise_job_waits(d->noise, ex, &step, &r->error))
+		return step;
+	if (d->phase == PHASE_BLOCKS && feed_waits(d->feed, ex, &step, &r->error))
+		return step;
 	switch (d->phase) {
 	case PHASE_OPEN:
 		status = source_open(&d->source, &r->error);
@@ -404,6 +409,8 @@ enum step reduce_step(struct request *r, const struct executor *ex)
 		status = d->through_pipeline ? step_preprocessed(d, ex, &r->error) : step_stored(d, ex, &r->error);
 		break;
 	}
+	if (!status && d->phase == PHASE_BLOCKS && !d->through_pipeline && source_waits(&d->source))
+		return STEP_IO;
 	return status ? STEP_DONE : STEP_COMPUTE;
 }
 

@@ -58,6 +58,7 @@ enum status recording_cache_open(struct lru *cache, const struct recording_name 
 	}
 	struct recording_name full = *name;
 	full.file = resolved;
+	full.roots = roots;
 	status = recording_open(out, &full, fd, helper, e);
 	/* Two threads may have opened the same one: the last stays. */
 	if (!status)

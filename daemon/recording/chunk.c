@@ -3,7 +3,7 @@
 #include "daemon/recording/filters.h"
 
 #include <errno.h>
-#include <libdeflate.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,8 +12,7 @@ static const char damaged[] = "the file is damaged; copy it again from its sourc
 
 void chunk_scratch_fini(struct chunk_scratch *s)
 {
-	if (s->inflate)
-		libdeflate_free_decompressor(s->inflate);
+	codec_state_fini(&s->codecs);
 	free(s->stored);
 	free(s->work[0]);
 	free(s->work[1]);
@@ -21,16 +20,6 @@ void chunk_scratch_fini(struct chunk_scratch *s)
 	free(s->from);
 	free(s->to);
 	memset(s, 0, sizeof *s);
-}
-
-bool chunk_reserve(uint8_t **buffer, size_t *capacity, size_t n)
-{
-	if (n <= *capacity)
-		return true;
-	free(*buffer);
-	*buffer = malloc(n);
-	*capacity = *buffer ? n : 0;
-	return *buffer;
 }
 
 size_t chunk_bytes(const struct recording *r)
@@ -77,48 +66,46 @@ static enum status bad_chunk(const struct recording *r, size_t index, const char
 	return error_set(e, STATUS_CORRUPT, "file", damaged, "chunk %zu of %.150s: %s", index, r->dataset, what);
 }
 
-/* Bytes before filter number k of the applied ones was done: only checksums change the size, apart from the one deflate. */
-static size_t size_before(const struct recording *r, const struct applied *a, size_t k, size_t nbytes)
+static enum status damaged_by(const struct recording *r, size_t index, const struct recording_filter *f, struct error *e)
 {
-	for (size_t i = 0; i < k; i++)
-		if (r->filters[a->index[i]].id == FILTER_FLETCHER32)
-			nbytes += 4;
-	return nbytes;
+	char what[96];
+	if (f->codec->decode)
+		snprintf(what, sizeof what, "its compressed data (%s) are damaged", f->name);
+	else
+		snprintf(what, sizeof what, "its checksum (%s) is wrong", f->name);
+	return bad_chunk(r, index, what, e);
 }
 
-static bool only_checksums(const struct recording *r, const struct applied *a, size_t k)
+/* Room for what a filter in the middle of a pipeline got: filters before it may have made the chunk larger, by headers and checksums, but nothing
+ * honest by more than an eighth. */
+static size_t roomy(size_t nbytes)
 {
-	for (size_t i = 0; i < k; i++)
-		if (r->filters[a->index[i]].id != FILTER_FLETCHER32)
-			return false;
-	return true;
+	return nbytes + nbytes / 8 + 4096;
 }
 
-/* Undoes the applied filters, last first. `cur` walks from the stored bytes through the two work buffers, or ends in target. */
+/* Undoes the applied filters, last first. `cur` walks from the stored bytes through the two work buffers, or ends in target. What the first filter
+ * was given is the chunk, so that must have its size. */
 static enum status undo(const struct recording *r, size_t index, const struct applied *a, struct chunk_scratch *s, size_t nbytes, void *target,
 			const uint8_t **out, struct error *e)
 {
 	const uint8_t *cur = s->stored;
 	size_t ncur = r->chunks[index].nbytes, which = 0;
 	for (size_t k = a->n; k-- > 0;) {
-		const enum chunk_filter id = r->filters[a->index[k]].id;
-		if (id == FILTER_FLETCHER32) {
+		const struct recording_filter *f = &r->filters[a->index[k]];
+		if (!f->codec->decode) {
 			if (!filters_fletcher32_ok(cur, ncur))
-				return bad_chunk(r, index, "its checksum (fletcher32) is wrong", e);
+				return damaged_by(r, index, f, e);
 			ncur -= 4;
 			continue;
 		}
-		size_t want = id == FILTER_DEFLATE ? size_before(r, a, k, nbytes) : ncur;
-		bool last = target && want == nbytes && only_checksums(r, a, k);
-		if (!last && !chunk_reserve(&s->work[which], &s->nwork[which], want ? want : 1))
-			return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a chunk of %zu bytes", want);
+		const bool last = target && k == 0;
+		const size_t capacity = k == 0 ? nbytes : roomy(nbytes);
+		if (!last && !codec_reserve(&s->work[which], &s->nwork[which], capacity))
+			return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a chunk of %zu bytes", capacity);
 		uint8_t *next = last ? target : s->work[which];
-		if (id == FILTER_DEFLATE && !filters_inflate(s->inflate, cur, ncur, next, want))
-			return bad_chunk(r, index, "its compressed data (deflate) are damaged", e);
-		if (id == FILTER_SHUFFLE)
-			filters_unshuffle(cur, next, ncur, r->filters[a->index[k]].parameter);
+		if (!f->codec->decode(&s->codecs, &f->parameters, cur, ncur, next, capacity, &ncur))
+			return damaged_by(r, index, f, e);
 		cur = next;
-		ncur = want;
 		which ^= 1;
 	}
 	if (ncur != nbytes)
@@ -139,14 +126,14 @@ enum status chunk_decode(const struct recording *r, size_t index, bool edge, str
 		*out = target;
 		return chunk_pread(r, target, nbytes, chunk->address, e);
 	}
-	if (!s->inflate)
-		s->inflate = libdeflate_alloc_decompressor();
-	if (!s->inflate || !chunk_reserve(&s->stored, &s->nstored, chunk->nbytes))
+	if (!codec_reserve(&s->stored, &s->nstored, chunk->nbytes))
 		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a chunk of %u bytes", chunk->nbytes);
 	enum status status = chunk_pread(r, s->stored, chunk->nbytes, chunk->address, e);
 	if (!status)
 		status = undo(r, index, &a, s, nbytes, target, out, e);
-	if (!status && target && *out != target)
+	if (!status && target && *out != target) {
 		memcpy(target, *out, nbytes);
+		*out = target;
+	}
 	return status;
 }

@@ -7,11 +7,9 @@
 
 #include "daemon/recording/recording.h"
 
-struct libdeflate_decompressor;
-
 /* Buffers of one thread; all zero is empty. They grow to the largest chunk seen. */
 struct chunk_scratch {
-	struct libdeflate_decompressor *inflate;
+	struct codec_state codecs;
 	uint8_t *stored, *work[2], *group;
 	size_t nstored, nwork[2], ngroup;
 	size_t *from, *to;      /* [nchannels], for copy.h */
@@ -29,8 +27,5 @@ enum status chunk_decode(const struct recording *r, size_t index, bool edge, str
 
 /* pread of exactly n bytes: CORRUPT if the file is shorter, IO if the system fails. */
 enum status chunk_pread(const struct recording *r, void *dst, size_t n, uint64_t address, struct error *e);
-
-/* *buffer becomes at least n bytes large; old content is lost. */
-bool chunk_reserve(uint8_t **buffer, size_t *capacity, size_t n);
 
 #endif

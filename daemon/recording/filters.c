@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/recording/filters.h"
+#include "daemon/recording/zip.h"
 #include "protocol/bytes.h"
 
 #include <libdeflate.h>
 #include <string.h>
 
-bool filters_inflate(struct libdeflate_decompressor *d, const void *in, size_t nin, void *out, size_t nout)
+bool filters_inflate(struct libdeflate_decompressor *d, const void *in, size_t nin, void *out, size_t capacity, size_t *nout)
 {
-	size_t got = 0;
-	return libdeflate_zlib_decompress(d, in, nin, out, nout, &got) == LIBDEFLATE_SUCCESS && got == nout;
+	return libdeflate_zlib_decompress(d, in, nin, out, capacity, nout) == LIBDEFLATE_SUCCESS;
 }
 
 /* ---- shuffle ---- */
-
-/* 16 bytes at once, in whatever register the machine has (GCC's vector extension: punpcklbw, zip1, ...). */
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-typedef uint16_t words8 __attribute__((vector_size(16)));
 
 static inline bytes16 load(const uint8_t *p)
 {
@@ -27,26 +23,6 @@ static inline bytes16 load(const uint8_t *p)
 static inline void store(uint8_t *p, bytes16 v)
 {
 	memcpy(p, &v, sizeof v);
-}
-
-static inline bytes16 zip_low(bytes16 a, bytes16 b)
-{
-	return __builtin_shuffle(a, b, (bytes16){ 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23 });
-}
-
-static inline bytes16 zip_high(bytes16 a, bytes16 b)
-{
-	return __builtin_shuffle(a, b, (bytes16){ 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31 });
-}
-
-static inline bytes16 zip_words_low(bytes16 a, bytes16 b)
-{
-	return (bytes16)__builtin_shuffle((words8)a, (words8)b, (words8){ 0, 8, 1, 9, 2, 10, 3, 11 });
-}
-
-static inline bytes16 zip_words_high(bytes16 a, bytes16 b)
-{
-	return (bytes16)__builtin_shuffle((words8)a, (words8)b, (words8){ 4, 12, 5, 13, 6, 14, 7, 15 });
 }
 
 /* Elements [from, n) one by one. */

@@ -11,8 +11,8 @@
 
 struct libdeflate_decompressor;
 
-/* Inflates a zlib stream that must give exactly nout bytes. */
-bool filters_inflate(struct libdeflate_decompressor *d, const void *in, size_t nin, void *out, size_t nout);
+/* Inflates a zlib stream into at most `capacity` bytes. */
+bool filters_inflate(struct libdeflate_decompressor *d, const void *in, size_t nin, void *out, size_t capacity, size_t *nout);
 
 /* Undoes the byte shuffle of elements of `size` bytes: byte j of element i stands at j*n + i of `in`; what is left of the last, incomplete
  * element stands at the end unshuffled. in and out must not overlap. Sizes 2 and 4 run at memory speed. */

@@ -100,7 +100,7 @@ static enum status tile_piece(void *arg, size_t i, struct chunk_scratch *s, stru
 	size_t frame = i * j->piece, n = min_size(j->piece, j->nframes - frame);
 	uint64_t nstored = stored_channels(r);
 	size_t width = r->time_axis == 0 ? nstored : r->nchannels;
-	if (!chunk_reserve(&s->work[0], &s->nwork[0], n * width * j->size))
+	if (!codec_reserve(&s->work[0], &s->nwork[0], n * width * j->size))
 		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a tile of samples");
 	if (r->time_axis == 1) {
 		const struct copy c = { .src = s->work[0], .frame_stride = 1, .channel_stride = n, .dst = j->dst + frame * j->row_bytes, .row = r->nchannels,
@@ -189,7 +189,7 @@ static enum status chunk_group(const struct job *j, uint64_t row, const size_t *
 	struct part parts[GROUP];
 	const size_t nbytes = chunk_bytes(r);
 	enum status status = STATUS_OK;
-	if (!chunk_reserve(&s->group, &s->ngroup, n * nbytes))
+	if (!codec_reserve(&s->group, &s->ngroup, n * nbytes))
 		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for %zu chunks of %zu bytes", n, nbytes);
 	for (size_t k = 0; k < n && !status; k++) {
 		parts[k] = find_part(j, row, columns[k]);
@@ -274,6 +274,12 @@ static enum status helper_piece(void *arg, size_t i, struct chunk_scratch *s, st
 	struct helper_reply reply;
 	json_t *params = json_pack("{s:s, s:s, s:i, s:I, s:I}", "dataset", r->dataset, "dtype", dtype_name(r->dtype), "axis", r->time_axis, "start",
 				   (json_int_t)from, "count", (json_int_t)n);
+	json_t *filters = json_array();
+	for (size_t k = 0; k < r->nfilters; k++)
+		json_array_append_new(filters, json_integer(r->filters[k].id));
+	json_object_set_new(params, "filters", filters);
+	if (j->helper->plugin_path)
+		json_object_set_new(params, "plugin_path", json_string(j->helper->plugin_path));
 	enum status status = helper_ask_json(j->helper, "read", r->fd, params, n * nstored * j->size + REPLY_SLACK, &reply, e);
 	if (status)
 		return status;

@@ -6,6 +6,7 @@
 #include "daemon/recording/recording.h"
 #include "daemon/recording/chunk.h"
 #include "daemon/recording/helper_call.h"
+#include "daemon/recording/raw/raw.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -130,8 +131,7 @@ static enum status take_warnings(struct recording *r, const json_t *list)
 	return STATUS_OK;
 }
 
-/* Ids go back to clients in JSON, so they must be UTF-8; other bytes become "?". */
-static char *clean_id(const char *text, size_t n)
+char *recording_clean_text(const char *text, size_t n)
 {
 	char *id = strndup(text, n);
 	json_t *utf8 = json_stringn(text, n);
@@ -155,7 +155,7 @@ static enum status take_ids(struct recording *r, const struct helper_reply *repl
 		const char *stop = text < end ? memchr(text, '\0', (size_t)(end - text)) : NULL;
 		if (!stop || stop - text > 255)
 			return nonsense(e, "channel ids");
-		r->channel_ids[c] = clean_id(text, (size_t)(stop - text));
+		r->channel_ids[c] = recording_clean_text(text, (size_t)(stop - text));
 		if (!r->channel_ids[c])
 			return STATUS_NO_MEMORY;
 		text = stop + 1;
@@ -225,30 +225,48 @@ static enum status take_segments(struct recording *r, const struct helper_reply 
 
 /* ---- storage ---- */
 
+/* [id, name, parameters...] */
+static bool take_filter(struct recording_filter *f, const json_t *list)
+{
+	const json_t *id = json_array_get(list, 0);
+	const char *name = json_string_value(json_array_get(list, 1));
+	const size_t n = json_array_size(list);
+	if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > 65535 || !name || n > 2 + CODEC_MAX_PARAMETERS)
+		return false;
+	f->id = (int)json_integer_value(id);
+	f->codec = codec_find(f->id);
+	f->parameters.n = (uint32_t)(n - 2);
+	for (size_t i = 2; i < n; i++) {
+		const json_t *value = json_array_get(list, i);
+		if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > UINT32_MAX)
+			return false;
+		f->parameters.at[i - 2] = (uint32_t)json_integer_value(value);
+	}
+	snprintf(f->name, sizeof f->name, "%s", f->codec ? f->codec->name : name[0] ? name : "no name");
+	return true;
+}
+
 static enum status take_filters(struct recording *r, const json_t *result, struct error *e)
 {
-	static const struct { int hdf5; enum chunk_filter id; } known[] = { { 1, FILTER_DEFLATE }, { 2, FILTER_SHUFFLE }, { 3, FILTER_FLETCHER32 } };
 	const json_t *list = json_object_get(result, "filters");
-	size_t n = json_array_size(list), ndeflate = 0;
+	size_t n = json_array_size(list);
 	if (n > RECORDING_MAX_FILTERS)
 		return nonsense(e, "filters");
-	for (size_t i = 0; i < n; i++) {
-		uint64_t pair[2];
-		size_t k = 0;
-		if (!take_pair(json_array_get(list, i), pair, UINT32_MAX))
+	for (; r->nfilters < n; r->nfilters++)
+		if (!take_filter(&r->filters[r->nfilters], json_array_get(list, r->nfilters)))
 			return nonsense(e, "filters");
-		while (k < 3 && (uint64_t)known[k].hdf5 != pair[0])
-			k++;
-		if (k == 3)
-			return nonsense(e, "filters");
-		r->filters[i].id = known[k].id;
-		r->filters[i].parameter = (uint32_t)pair[1];
-		ndeflate += known[k].id == FILTER_DEFLATE;
-		if (known[k].id == FILTER_SHUFFLE && (pair[1] < 1 || pair[1] > 256))
-			return nonsense(e, "filters");
+	return STATUS_OK;
+}
+
+/* Can the daemon undo all of them? */
+static bool decodable(const struct recording *r)
+{
+	for (size_t i = 0; i < r->nfilters; i++) {
+		const struct recording_filter *f = &r->filters[i];
+		if (!f->codec || (f->codec->accepts && !f->codec->accepts(&f->parameters)))
+			return false;
 	}
-	r->nfilters = n;
-	return ndeflate <= 1 ? STATUS_OK : nonsense(e, "filters");
+	return true;
 }
 
 static bool take_fill(struct recording *r, const json_t *result)
@@ -312,13 +330,11 @@ static enum status take_storage(struct recording *r, const struct helper_reply *
 	r->partial_unfiltered = json_is_true(json_object_get(result, "partial_unfiltered"));
 	if (!storage || !take_fill(r, result) || (dims && !take_pair(dims, r->chunk_dims, 1ull << 53)))
 		return nonsense(e, "storage");
-	if (strcmp(storage, "helper") == 0) {
-		r->storage = STORAGE_HELPER;
-		return STATUS_OK;
-	}
 	enum status status = take_filters(r, result, e);
-	if (status)
+	if (status || strcmp(storage, "helper") == 0 || !decodable(r)) {
+		r->storage = STORAGE_HELPER;
 		return status;
+	}
 	r->storage = strcmp(storage, "contiguous") == 0 ? STORAGE_CONTIGUOUS : STORAGE_CHUNKED;
 	if (r->storage == STORAGE_CONTIGUOUS)
 		return take_contiguous(r, result, e);
@@ -349,10 +365,12 @@ static enum status take_answer(struct recording *r, const struct helper_reply *r
 
 /* ---- open, share, close ---- */
 
-static void fingerprint(const struct stat *st, char *out, size_t nout)
+/* Appends to a fingerprint; nout is its whole size. */
+static void add_fingerprint(const struct stat *st, char *out, size_t nout)
 {
-	snprintf(out, nout, "%ju:%ju:%jd:%jd.%09ld", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino, (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec,
-		 st->st_mtim.tv_nsec);
+	size_t n = strlen(out);
+	snprintf(out + n, nout - n, "%s%ju:%ju:%jd:%jd.%09ld", n ? "+" : "", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino, (intmax_t)st->st_size,
+		 (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
 }
 
 static json_t *question(const struct recording_name *name)
@@ -381,21 +399,35 @@ static enum status check_name(const struct recording_name *name, struct error *e
 	return STATUS_OK;
 }
 
-static enum status examine(struct recording *r, const struct recording_name *name, struct error *e)
+enum status recording_take_files(struct recording *r, int data, const char *path, int side, struct error *e)
 {
-	struct stat st;
-	if (fstat(r->fd, &st) != 0 || !S_ISREG(st.st_mode))
-		return error_set(e, STATUS_INVALID, "file", NULL, "%.200s is not a regular file", name->file);
+	struct stat st, of_side;
+	if (fstat(data, &st) != 0 || !S_ISREG(st.st_mode) || (side >= 0 && fstat(side, &of_side) != 0))
+		return error_set(e, STATUS_INVALID, "file", NULL, "%.200s is not a regular file", path);
 	r->file_size = (uint64_t)st.st_size;
-	fingerprint(&st, r->fingerprint, sizeof r->fingerprint);
-	r->file = strdup(name->file);
+	r->fingerprint[0] = '\0';
+	add_fingerprint(&st, r->fingerprint, sizeof r->fingerprint);
+	if (side >= 0)
+		add_fingerprint(&of_side, r->fingerprint, sizeof r->fingerprint);
+	free(r->file);
+	r->file = strdup(path);
 	return r->file ? STATUS_OK : error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a recording");
+}
+
+static enum status ask_helper(struct recording *r, const struct recording_name *name, const struct helper_limits *helper, struct error *e)
+{
+	struct helper_reply reply = { 0 };
+	enum status status = helper_ask_json(helper, "index", r->fd, question(name), MAX_ANSWER, &reply, e);
+	if (!status)
+		status = take_answer(r, &reply, e);
+	helper_reply_fini(&reply);
+	return status;
 }
 
 enum status recording_open(struct recording **out, const struct recording_name *name, int fd, const struct helper_limits *helper, struct error *e)
 {
-	struct helper_reply reply = { 0 };
 	struct recording *r = calloc(1, sizeof *r);
+	bool raw = false;
 	*out = NULL;
 	if (!r) {
 		close(fd);
@@ -405,12 +437,11 @@ enum status recording_open(struct recording **out, const struct recording_name *
 	r->fd = fd;
 	enum status status = check_name(name, e);
 	if (!status)
-		status = examine(r, name, e);
-	if (!status)
-		status = helper_ask_json(helper, "index", fd, question(name), MAX_ANSWER, &reply, e);
-	if (!status)
-		status = take_answer(r, &reply, e);
-	helper_reply_fini(&reply);
+		status = recording_take_files(r, fd, name->file, -1, e);
+	if (!status && name->roots && !name->dataset)
+		status = raw_open(r, name, &raw, e);
+	if (!status && !raw)
+		status = ask_helper(r, name, helper, e);
 	if (status)
 		recording_unref(r);
 	else
@@ -442,7 +473,9 @@ void recording_unref(struct recording *r)
 	free(r->locations);
 	free(r->channel_rows);
 	free(r->chunks);
+	free(r->shifts);
 	free(r->file);
+	free(r->side_file);
 	free(r->stream);
 	free(r->layout);
 	free(r->dataset);
@@ -453,9 +486,13 @@ void recording_unref(struct recording *r)
 bool recording_stale(const struct recording *r)
 {
 	struct stat st;
-	char now[sizeof r->fingerprint];
+	char now[sizeof r->fingerprint] = "";
 	if (stat(r->file, &st) != 0)
 		return true;
-	fingerprint(&st, now, sizeof now);
+	add_fingerprint(&st, now, sizeof now);
+	if (r->side_file && stat(r->side_file, &st) != 0)
+		return true;
+	if (r->side_file)
+		add_fingerprint(&st, now, sizeof now);
 	return strcmp(now, r->fingerprint) != 0;
 }

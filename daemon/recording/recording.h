@@ -8,6 +8,7 @@
 #ifndef DAEMON_RECORDING_RECORDING_H
 #define DAEMON_RECORDING_RECORDING_H
 
+#include "daemon/recording/codecs.h"
 #include "kernels/executor.h"
 #include "protocol/dtype.h"
 #include "protocol/error.h"
@@ -24,16 +25,24 @@ struct recording_name {
 	double fs_hz;                /* generic layout */
 	int time_axis;               /* generic layout: 0 or 1 */
 	double gain_uv, offset_uv;   /* generic layout */
+	const char *roots;           /* directories that the other files of a recording must lie in (raw/); NULL: none is opened */
 };
 
 enum recording_storage { STORAGE_CONTIGUOUS, STORAGE_CHUNKED, STORAGE_HELPER };
-enum chunk_filter { FILTER_DEFLATE, FILTER_SHUFFLE, FILTER_FLETCHER32 };
 enum { RECORDING_MAX_FILTERS = 8, RECORDING_MAX_SEGMENTS = 1024, RECORDING_MAX_STREAMS = 64 };
 
 struct recording_chunk {
 	uint64_t address;            /* in the file; chunks with nbytes 0 are missing (fill value) */
 	uint32_t nbytes;             /* as stored */
 	uint32_t filter_mask;        /* bit i set: filter i of the pipeline was skipped */
+};
+
+/* A filter of the pipeline, in the order of writing. */
+struct recording_filter {
+	int id;
+	char name[32];               /* ours, or as the file says where we do not know it */
+	const struct codec *codec;   /* NULL: for the helper's library */
+	struct codec_parameters parameters;
 };
 
 struct recording_segment {
@@ -47,11 +56,12 @@ struct recording {
 	atomic_int refs;
 	int fd;                      /* the data file, O_RDONLY */
 	char *file, *stream, *layout;
+	char *side_file;             /* metadata in a file of their own, or NULL */
 	char **streams;              /* every stream in the file */
 	size_t nstreams;
 	char **warnings;             /* what the user should know: swapped axes, gaps */
 	size_t nwarnings;
-	char fingerprint[128];       /* device, inode, size, mtime */
+	char fingerprint[256];       /* device, inode, size, mtime; of the data, then of the side file */
 	uint64_t file_size;
 
 	size_t nchannels;
@@ -62,6 +72,7 @@ struct recording {
 	bool has_uv;                 /* false: unit unknown, counts */
 	double *locations;           /* [nchannels][ndim_locations] um, or NULL */
 	size_t ndim_locations;
+	double *shifts;              /* [nchannels] when a channel is sampled, as a part of the sample period, 0 to 1; or NULL */
 	size_t nsegments;
 	struct recording_segment segments[RECORDING_MAX_SEGMENTS];
 
@@ -73,7 +84,7 @@ struct recording {
 	uint64_t address;            /* contiguous: first byte of the data */
 	uint64_t chunk_dims[2];
 	size_t nfilters;
-	struct { enum chunk_filter id; uint32_t parameter; } filters[RECORDING_MAX_FILTERS];
+	struct recording_filter filters[RECORDING_MAX_FILTERS];
 	bool partial_unfiltered;     /* DONT_FILTER_PARTIAL_CHUNKS */
 	uint8_t fill[16];            /* fill value, dtype bytes */
 	struct recording_chunk *chunks; /* row-major over the chunk grid, [ceil(dims[0]/chunk_dims[0]) * ceil(dims[1]/chunk_dims[1])] */
@@ -84,12 +95,19 @@ struct helper_limits {
 	const char *path;            /* of spiked-h5 */
 	size_t memory;               /* bytes of address space */
 	int timeout_ms;              /* wall clock of one call */
+	const char *plugin_path;     /* directories of HDF5 filter plugins, separated by ':'; NULL: none */
 };
 
 /* Opens a recording through the helper; may block for helper_limits.timeout_ms. `fd` is taken over (closed on failure too). */
 enum status recording_open(struct recording **out, const struct recording_name *name, int fd, const struct helper_limits *helper, struct error *e);
 struct recording *recording_ref(struct recording *r);
 void recording_unref(struct recording *r);
+
+/* For openers of single layouts: r->file becomes `path`, size and fingerprint those of the descriptors (side: -1, or that of r->side_file). */
+enum status recording_take_files(struct recording *r, int data, const char *path, int side, struct error *e);
+
+/* A copy of text from a file that can go into JSON: bytes that are not UTF-8, and control characters, become "?". */
+char *recording_clean_text(const char *text, size_t n);
 
 /* Has the file behind it been changed or replaced since it was opened? Costs one stat. */
 bool recording_stale(const struct recording *r);

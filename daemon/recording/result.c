@@ -45,24 +45,32 @@ static enum status check_peaks(const struct result *result, struct error *e)
 	return STATUS_OK;
 }
 
-/* NWB wants a start time. It is the source's own where that is NWB, otherwise the input file's modification time: never the clock. */
-static enum status session_start(const struct recording *r, const struct helper_limits *helper, char *out, size_t nout, struct error *e)
+/* The start time that an NWB file states; *usable: it has one. */
+static enum status stated_start(const struct recording *r, const struct helper_limits *helper, bool *usable, char *out, size_t nout, struct error *e)
 {
-	struct stat st;
-	struct tm tm;
 	struct helper_reply reply;
 	enum status status = helper_ask_json(helper, "about", r->fd, json_object(), ANSWER_BYTES, &reply, e);
 	if (status)
 		return status;
 	const char *text = json_string_value(json_object_get(reply.result, "session_start_time"));
 	/* As ISO 8601 starts: 2024-05-06T07:08:09 */
-	bool usable = text && strlen(text) >= 19 && strlen(text) < nout && text[4] == '-' && text[10] == 'T' &&
-		      strspn(text, "0123456789-+:.TZ") == strlen(text);
-	if (usable)
+	*usable = text && strlen(text) >= 19 && strlen(text) < nout && text[4] == '-' && text[10] == 'T' &&
+		  strspn(text, "0123456789-+:.TZ") == strlen(text);
+	if (*usable)
 		snprintf(out, nout, "%s", text);
 	helper_reply_fini(&reply);
-	if (usable)
-		return STATUS_OK;
+	return STATUS_OK;
+}
+
+/* NWB wants a start time. It is the source's own where that is NWB, otherwise the input file's modification time: never the clock. */
+static enum status session_start(const struct recording *r, const struct helper_limits *helper, char *out, size_t nout, struct error *e)
+{
+	struct stat st;
+	struct tm tm;
+	bool usable = false;
+	enum status status = r->side_file ? STATUS_OK : stated_start(r, helper, &usable, out, nout, e);
+	if (status || usable)
+		return status;
 	if (fstat(r->fd, &st) != 0 || !gmtime_r(&st.st_mtim.tv_sec, &tm))
 		return error_set(e, STATUS_IO, "file", NULL, "%.200s cannot be examined", r->file);
 	strftime(out, nout, "%Y-%m-%dT%H:%M:%S+00:00", &tm);

@@ -4,6 +4,7 @@
 import json
 import struct
 import sys
+import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,3 +98,49 @@ for number, text in enumerate(PROGRAMS + [KERNEL.replace("detect", "f")]):
 for number, text in enumerate(EXPRESSIONS):
     save("program", f"expression-{number}", b"\1\3\x19\x19\x0b" + text.encode())
     save("program", f"expression-{number}-wide", b"\1\3\x27\x15\x29" + text.encode())
+
+# Streams of each decoder, behind the eight bytes that choose it (fuzz_codecs.c).
+SAMPLES = bytes(i * i // 50 % 7 * 3 for i in range(2000))
+LZF_RUN = b"\x03abcd\xe0\x20\x01\x20\x00\x00z"
+LZ4_STORED = struct.pack(">QII", 16, 16, 16) + SAMPLES[:16]
+ROOM = struct.pack("<HB", len(SAMPLES), 0)
+
+
+def codec(name, which, stream, size=2, block=8, inner=0):
+    save("codecs", name, bytes([which, size, size, block, inner]) + ROOM + stream)
+
+
+codec("deflate", 0, zlib.compress(SAMPLES))
+codec("shuffle", 1, SAMPLES)
+codec("lzf", 2, LZF_RUN)
+codec("lz4", 4, LZ4_STORED)
+for inner in (0, 2, 3):
+    codec(f"bitshuffle-{inner}", 5, SAMPLES if inner == 0 else struct.pack(">QII", 128, 128, 20) + SAMPLES[:20], inner=inner)
+for number, flags in enumerate((0x01, 0x11, 0x21, 0x61, 0x81, 0x02 | 0x20)):
+    codec(f"blosc-{number}", 3, struct.pack("<4BIII", 2, 1, flags, 2, 64, 64, 84) + struct.pack("<I", 20) + SAMPLES[:64])
+try:
+    import ctypes
+    for number, n in enumerate((10, 600, 2000)):
+        room, lz4, zstd = ctypes.create_string_buffer(4000), ctypes.CDLL("liblz4.so.1"), ctypes.CDLL("libzstd.so.1")
+        k = lz4.LZ4_compress_default(SAMPLES[:n], room, n, 4000)
+        codec(f"lz4-{n}", 4, struct.pack(">QII", n, n, k) + room.raw[:k])
+        codec(f"bitshuffle-lz4-{n}", 5, struct.pack(">QII", n, n // 16 * 16, k) + room.raw[:k], inner=2)
+        codec(f"zstd-{n}", 6, room.raw[:zstd.ZSTD_compress(room, ctypes.c_size_t(4000), SAMPLES[:n], ctypes.c_size_t(n), 3)])
+        for inner in (b"blosclz", b"lz4", b"zlib", b"zstd"):
+            k = ctypes.CDLL("libblosc.so.1").blosc_compress_ctx(5, 1, ctypes.c_size_t(2), ctypes.c_size_t(n), SAMPLES[:n], room, ctypes.c_size_t(4000), inner,
+                                                                ctypes.c_size_t(0), 1)
+            codec(f"blosc-{inner.decode()}-{n}", 3, room.raw[:max(k, 0)])
+except OSError as error:
+    print("seeds.py: without compressed chunks:", error)
+
+# Texts beside raw recordings: SpikeGLX (1) and Open Ephys (0).
+META = """typeThis=imec\nnSavedChans=4\nfileSizeBytes=800\nsnsApLfSy=3,0,1\nacqApLfSy=384,384,1\nsnsSaveChanSubset=0:1,3,768\nimSampRate=30000.5\nfirstSample=7
+imAiRangeMax=0.6\nimMaxInt=512\nimDatPrb_pn=NP1010\nimDatPrb_type=0\nfileName=D:/a/run_g0_t0.imec1.ap.bin\n~imroTbl=(0,384)(0 0 0 500 250 1)(1 0 0 500 250 1)(2 0 0 1 2 1)(3 0 0 50 20 0)
+~snsChanMap=(3,0,1)(AP0;0:0)(AP1;1:1)(AP3;2:2)(SY0;768:3)\n~snsGeomMap=(NP1010,1,0,70)(0:27:0:1)(0:59:0:1)(0:11:20:1)\n"""
+NIDQ = """typeThis=nidq\nnSavedChans=5\nsnsMnMaXaDw=1,1,2,1\nsnsSaveChanSubset=all\nniSampRate=25000\nniAiRangeMax=5\nniMNGain=200\nniMAGain=1\n"""
+for name, text in {"imec": META, "nidq": NIDQ, "two": META.replace("NP1010", "NP2013").replace("_type=0", "_type=2013"),
+                   "shanks": META.replace("~snsGeomMap=(NP1010,1,0,70)", "~snsShankMap=(1,2,480)"), "obx": NIDQ.replace("nidq", "obx").replace("ni", "ob").replace("MnMa", "")
+                   .replace("Dw=1,1,2,1", "DwSy=3,1,1").replace("1\n", "1\nobMaxInt=32768\n", 1)}.items():
+    save("raw", name, b"\1" + text.encode())
+CHANNELS = [{"channel_name": "CH1", "bit_volts": 0.195, "units": "uV"}, {"channel_name": "ADC1", "bit_volts": 1e-4, "units": ""}, {"channel_name": "X_SYNC", "bit_volts": 1}]
+save("raw", "oebin", b"\0" + json.dumps({"continuous": [{"folder_name": "A-1.B/", "sample_rate": 30000.0, "num_channels": 3, "channels": CHANNELS}]}).encode())

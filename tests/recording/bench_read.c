@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 		return 2;
 	struct recording *r;
 	struct error e;
-	const struct helper_limits helper = { argv[1], (size_t)512 << 20, 10000 };
+	const struct helper_limits helper = { argv[1], (size_t)512 << 20, 10000, NULL };
 	const struct recording_name name = { .file = argv[2], .dataset = "/data", .fs_hz = 30000, .gain_uv = 1 };
 	const size_t budget = (size_t)64 << 20;
 	double start = now_s();

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """MB/s of recording_read against h5py on the same files in the same run: 20 s of 384 channels, int16, chunks (3000, 384).
 
-    bench_read.py BENCH_READ SPIKED_H5 [REPEATS]
+    bench_read.py BENCH_READ SPIKED_H5 [REPEATS [PART OF A NAME]]
+
+The filters behind gzip and lzf need the distribution's HDF5 plugins (tests/install-deps test).
 """
 import os
 import subprocess
@@ -22,9 +24,16 @@ layouts = {
     "shuffle + gzip-4, chunks (3000, 384)": dict(chunks=(3000, 384), compression="gzip", compression_opts=4, shuffle=True),
     "shuffle + gzip-4 + fletcher32": dict(chunks=(3000, 384), compression="gzip", compression_opts=4, shuffle=True, fletcher32=True),
     "gzip-4, chunks (600000, 1)": dict(chunks=(600000, 1), compression="gzip", compression_opts=4),
+    "lzf": dict(chunks=(3000, 384), compression="lzf"),
+    "lz4": dict(chunks=(3000, 384), compression=32004),
+    "bitshuffle + lz4": dict(chunks=(3000, 384), compression=32008, compression_opts=(0, 2)),
+    "blosc (shuffle, lz4)": dict(chunks=(3000, 384), compression=32001, compression_opts=(0, 0, 0, 0, 5, 1, 1)),
+    "blosc (bitshuffle, zstd)": dict(chunks=(3000, 384), compression=32001, compression_opts=(0, 0, 0, 0, 5, 2, 5)),
     "contiguous": {},
 }
 for name, how in layouts.items():
+    if len(sys.argv) > 4 and sys.argv[4] not in name:
+        continue
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "x.h5")
         part = x if "600000" not in name else x[:, :48]

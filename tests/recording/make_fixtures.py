@@ -12,6 +12,7 @@ import json
 import os
 import sys
 
+import codec_fixtures
 import h5py
 import numpy as np
 
@@ -104,6 +105,7 @@ for name, how in {
     "shuffle": dict(chunks=(130, 3), compression="gzip", shuffle=True),
     "all_filters": dict(chunks=(130, 5), compression="gzip", shuffle=True, fletcher32=True),
     "fletcher": dict(chunks=(64, 7), fletcher32=True),
+    "fletcher_narrow": dict(chunks=(64, 2), fletcher32=True),
     "unfiltered": dict(chunks=(64, 7)),
     "one_channel_chunks": dict(chunks=(400, 1), compression="gzip"),
 }.items():
@@ -232,6 +234,10 @@ refuse("huge", "/huge", "CORRUPT", "dimension")
 refuse("many_chunks", "/many_chunks", "TOO_LARGE", "chunks")
 refuse("no_rate", "/line", "INVALID", "sampling_frequency", sampling_frequency=0)
 bad("unnamed", "plain.h5", "UNSUPPORTED", "/big_endian")
+
+# ---- the other compressors ----
+codec_fixtures.make(path("codecs.h5"), traces,
+                    lambda name, y, filters: plain("codec_" + name, "/" + name, y, file="codecs.h5", storage="chunked", filters=filters))
 
 # ---- files that point at other files ----
 with open(path("secret.bin"), "wb") as f:

@@ -17,6 +17,7 @@ static CU_ErrorCode (*const suites[])(void) = {
 	test_paths_register,
 	test_scheduler_register,
 	test_fiber_register,
+	test_codecs_register,
 	test_recording_register,
 	test_neighbours_register,
 	test_runtime_register,

@@ -31,7 +31,7 @@ CU_ErrorCode test_recording_register(void);
 static char fixtures[512], helper_path[512], scratch_dir[512];
 static bool made_fixtures;
 static json_t *manifest;
-static struct helper_limits limits = { helper_path, (size_t)512 << 20, 10000 };
+static struct helper_limits limits = { helper_path, (size_t)512 << 20, 10000, NULL };
 
 /* ---- an executor of two threads, pieces taken in any order ---- */
 
@@ -160,7 +160,7 @@ static void check(bool ok, const char *name, const char *what)
 static void check_description(const struct recording *r, const json_t *c, const char *name)
 {
 	static const char *const storages[] = { "contiguous", "chunked", "helper" };
-	json_t *ids = json_object_get(c, "channel_ids"), *segments = json_object_get(c, "segments");
+	json_t *ids = json_object_get(c, "channel_ids"), *segments = json_object_get(c, "segments"), *filters = json_object_get(c, "filters");
 	check(r->nchannels == (size_t)number_of(c, "num_channels", -1), name, "channels");
 	check(strcmp(dtype_name(r->dtype), text_of(c, "dtype")) == 0, name, "dtype");
 	check(!text_of(c, "layout") || strcmp(r->layout, text_of(c, "layout")) == 0, name, "layout");
@@ -173,6 +173,9 @@ static void check_description(const struct recording *r, const json_t *c, const 
 	check(fabs(r->offsets_uv[0] - number_of(c, "offset", r->offsets_uv[0])) < 1e-9, name, "offset");
 	for (size_t i = 0; i < json_array_size(ids); i++)
 		check(strcmp(r->channel_ids[i], json_string_value(json_array_get(ids, i))) == 0, name, "channel id");
+	check(!filters || r->nfilters == json_array_size(filters), name, "number of filters");
+	for (size_t i = 0; i < json_array_size(filters) && i < r->nfilters; i++)
+		check(strcmp(r->filters[i].name, json_string_value(json_array_get(filters, i))) == 0, name, "filter");
 	json_t *location = json_object_get(c, "location1");
 	check(!location || (r->locations && r->ndim_locations == 2 && r->locations[2] == json_number_value(json_array_get(location, 0)) &&
 			    r->locations[3] == json_number_value(json_array_get(location, 1))), name, "locations");
@@ -459,7 +462,7 @@ static void test_lying_helper(void)
 
 static void test_damaged_files(void)
 {
-	static const char *const names[] = { "all_filters", "index_extensible", "gap", "names", "szip", "scaled", "holes" };
+	static const char *const names[] = { "all_filters", "index_extensible", "gap", "names", "szip", "scaled", "holes", "codec_blosc_zstd", "codec_bitshuffle_zstd" };
 	char path[1024];
 	struct helper_limits saved = limits;
 	limits.timeout_ms = 2000;

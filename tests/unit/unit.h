@@ -15,6 +15,7 @@ CU_ErrorCode test_params_register(void);
 CU_ErrorCode test_paths_register(void);
 CU_ErrorCode test_scheduler_register(void);
 CU_ErrorCode test_fiber_register(void);
+CU_ErrorCode test_codecs_register(void);
 CU_ErrorCode test_recording_register(void);
 CU_ErrorCode test_neighbours_register(void);
 CU_ErrorCode test_runtime_register(void);

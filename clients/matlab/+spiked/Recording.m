@@ -14,7 +14,7 @@ classdef Recording < handle
 
     properties (SetAccess = private)
         file = ''               % on the daemon's machine
-        layout = ''             % 'nwb', 'generic', ...
+        layout = ''             % 'nwb', 'spikeglx', 'open_ephys', 'generic', ...
         numChannels = 0
         numSamples = 0          % frames of all segments together
         samplingFrequency = 0   % Hz
@@ -22,6 +22,7 @@ classdef Recording < handle
         unit = ''               % 'uV', or 'counts' if nobody says what a count is
         channelIds = {}         % (1, channels) cell of char
         channelLocations = []   % (channels, 2 or 3), micrometres; [] if not known
+        interSampleShift = []   % (1, channels) when a channel is sampled, as a part of the sample period; [] if not known
         gainsUV = []            % (1, channels): microvolts = stored .* gainsUV + offsetsUV
         offsetsUV = []          % (1, channels)
         segments = struct('startTimeS', {}, 'numSamples', {})   % struct array (1, segments): stretches without gaps
@@ -50,6 +51,9 @@ classdef Recording < handle
             obj.channelIds = spiked.internal.asList(description.channel_ids);
             if isfield(arrays, 'channel_locations')
                 obj.channelLocations = arrays.channel_locations;
+            end
+            if isfield(arrays, 'inter_sample_shift')
+                obj.interSampleShift = reshape(arrays.inter_sample_shift, 1, []);
             end
             obj.gainsUV = reshape(arrays.gains_uV, 1, []);
             obj.offsetsUV = reshape(arrays.offsets_uV, 1, []);

@@ -274,9 +274,9 @@ class Client:
         Parameters
         ----------
         file : path
-            On the daemon's machine.
+            On the daemon's machine: HDF5, SpikeGLX (the ``.bin`` or the ``.meta``) or Open Ephys (``structure.oebin`` or ``continuous.dat``).
         recording : str, optional
-            Path of the stream in the file, when it holds several.
+            Path or name of the stream in the file, when it holds several.
         dataset, sampling_frequency, time_axis, gain_uV, offset_uV
             For a plain 2-D dataset in an HDF5 file: its path, frames per second, which axis is time (0 or 1), microvolts = value * gain_uV + offset_uV.
 

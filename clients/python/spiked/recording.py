@@ -37,10 +37,12 @@ class Recording:
     channel_ids : list of str
     channel_locations : array (channels, 2 or 3) or None
         Micrometres.
+    inter_sample_shift : array (channels,) or None
+        When a channel is sampled, as a part of the sample period (0 to 1): Neuropixels channels share their converters.
     gains_uV, offsets_uV : array (channels,)
         microvolts = stored * gain + offset.
     layout : str
-        ``"nwb"``, ``"generic"``, ...
+        ``"nwb"``, ``"spikeglx"``, ``"open_ephys"``, ``"generic"``, ...
     segments : list of Segment
     """
 
@@ -60,6 +62,7 @@ class Recording:
         self.gains_uV = arrays["gains_uV"]
         self.offsets_uV = arrays["offsets_uV"]
         self.channel_locations = arrays.get("channel_locations")
+        self.inter_sample_shift = arrays.get("inter_sample_shift")
 
     def __repr__(self) -> str:
         return (f"<spiked.Recording {os.path.basename(self.file)}: {self.layout}, {self.num_channels} channels x {self.num_samples} frames at "
