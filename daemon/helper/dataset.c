@@ -197,3 +197,15 @@ enum status dataset_open(hid_t file, const char *path, struct dataset *d, struct
 		status = extent(d, e);
 	return status;
 }
+
+enum status dataset_flatten(struct dataset *d, uint64_t n, struct error *e)
+{
+	if (d->rank != 1 || n == 0 || d->dims[0] % n != 0)
+		return error_set(e, STATUS_CORRUPT, "file", "the file is damaged or was cut short; copy it again from its source",
+				 "%.150s has %llu samples, which is no whole number of frames of %llu channels", d->path, (unsigned long long)d->dims[0],
+				 (unsigned long long)n);
+	d->flat = n;
+	d->dims[0] /= n;
+	d->dims[1] = n;
+	return STATUS_OK;
+}

@@ -14,6 +14,9 @@ enum {
 	STORAGE_MAX_CHUNK_BYTES = 1 << 30,   /* decoded */
 };
 
+/* UNSUPPORTED if a filter of the dataset is not at hand: it can be described, but not read. */
+enum status storage_check_filters(const struct dataset *d, struct error *e);
+
 /* Adds storage, address, chunk_dims, filters, partial_unfiltered and fill to the result, and the array `chunks`. */
 enum status storage_describe(const struct dataset *d, uint64_t file_size, struct reply *reply, struct error *e);
 
