@@ -159,7 +159,7 @@ static void check(bool ok, const char *name, const char *what)
 
 static void check_description(const struct recording *r, const json_t *c, const char *name)
 {
-	static const char *const storages[] = { "contiguous", "chunked", "helper" };
+	static const char *const storages[] = { "contiguous", "chunked", "helper", "sparse" };
 	json_t *ids = json_object_get(c, "channel_ids"), *segments = json_object_get(c, "segments");
 	check(r->nchannels == (size_t)number_of(c, "num_channels", -1), name, "channels");
 	check(strcmp(dtype_name(r->dtype), text_of(c, "dtype")) == 0, name, "dtype");
@@ -176,6 +176,11 @@ static void check_description(const struct recording *r, const json_t *c, const 
 	json_t *location = json_object_get(c, "location1");
 	check(!location || (r->locations && r->ndim_locations == 2 && r->locations[2] == json_number_value(json_array_get(location, 0)) &&
 			    r->locations[3] == json_number_value(json_array_get(location, 1))), name, "locations");
+	json_t *locations = json_object_get(c, "locations");
+	check(!locations || (r->locations && r->ndim_locations == 2 && json_array_size(locations) == r->nchannels), name, "locations");
+	for (size_t i = 0; i < json_array_size(locations) && r->locations; i++)
+		for (size_t k = 0; k < 2; k++)
+			check(r->locations[2 * i + k] == json_number_value(json_array_get(json_array_get(locations, i), k)), name, "location");
 	check(!segments || r->nsegments == json_array_size(segments), name, "number of segments");
 	for (size_t i = 0; i < json_array_size(segments) && i < r->nsegments; i++) {
 		json_t *s = json_array_get(segments, i);
@@ -197,6 +202,26 @@ static void check_range(const struct recording *r, size_t segment, int64_t start
 	check(memcmp(got, expected + (size_t)(r->segments[segment].first_frame + start) * row, n * row) == 0, name, "samples");
 	check(memcmp(got + n * row, "ZZZZZZZZ", 8) == 0, name, "written past the end");
 	free(got);
+}
+
+static void check_recorded(const struct recording *r, const json_t *c, const char *name)
+{
+	char path[1024];
+	size_t nbytes;
+	struct error e = { 0 };
+	if (!text_of(c, "recorded"))
+		return;
+	snprintf(path, sizeof path, "%s/%s", fixtures, text_of(c, "recorded"));
+	char *expected = load(path, &nbytes);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(expected);
+	for (size_t s = 0; s < r->nsegments; s++) {
+		size_t n = (size_t)r->segments[s].nframes, start = n / 3, count = n / 2 * r->nchannels;
+		uint8_t *got = malloc(count + 1);
+		check(recording_recorded(r, s, (int64_t)start, n / 2, &two_threads, &limits, NULL, got, &e) == STATUS_OK, name, e.message);
+		check(memcmp(got, expected + ((size_t)r->segments[s].first_frame + start) * r->nchannels, count) == 0, name, "recorded");
+		free(got);
+	}
+	free(expected);
 }
 
 static void check_samples(const struct recording *r, const json_t *c, const char *name)
@@ -235,6 +260,7 @@ static void test_fixtures(void)
 		if (r && want == STATUS_OK) {
 			check_description(r, c, name);
 			check_samples(r, c, name);
+			check_recorded(r, c, name);
 		}
 		recording_unref(r);
 	}
