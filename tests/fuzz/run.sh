@@ -6,13 +6,14 @@ set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:?usage: run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- sp message config params helper_reply parse program
+[ $# -gt 0 ] || set -- sp message config params helper_reply sparse parse program
 dir=${FUZZ_DIR:-build/fuzz}
 sources_sp="protocol/sp.c"
 sources_message="protocol/message.c protocol/dtype.c protocol/error.c protocol/status.c"
 sources_config="daemon/config.c"
 sources_params="daemon/params.c daemon/preprocess.c protocol/error.c protocol/status.c"
 sources_helper_reply="daemon/recording/helper_reply.c $sources_message"
+sources_sparse="daemon/recording/sparse.c $sources_message"
 sources_parse="kernels/compiler/arena.c kernels/compiler/source.c kernels/compiler/lex.c kernels/compiler/lex_literal.c kernels/compiler/parse.c
 	kernels/compiler/parse_expression.c kernels/compiler/parse_statement.c protocol/error.c protocol/status.c"
 # Every file of the compiler; functions.c names 512-bit vectors, which gcc compiles for any machine. clang 14 has no _Float16 and no CMPLX.
