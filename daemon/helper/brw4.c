@@ -44,7 +44,7 @@ static enum status list_wells(hid_t file, struct description *d, struct reply *r
 {
 	bool wavelets = false;
 	struct children *list = field_children(file, "/");
-	for (size_t i = 0; list && i < list->n; i++) {
+	for (size_t i = 0; list && i < list->n && !d->more_streams; i++) {
 		char well[FIELDS_MAX_NAME + 1];
 		snprintf(well, sizeof well, "/%s", list->name[i]);
 		if (strncmp(well, "/Well_", 6) != 0)

@@ -28,7 +28,7 @@ static void list_recordings(hid_t file, struct description *d, struct reply *rep
 {
 	char path[DATASET_MAX_PATH], data[DATASET_MAX_PATH];
 	struct children *list = field_children(file, "/recordings");
-	for (size_t i = 0; list && i < list->n; i++)
+	for (size_t i = 0; list && i < list->n && !d->more_streams; i++)
 		if (path_join(path, sizeof path, "/recordings", list->name[i]) && path_join(data, sizeof data, path, "data") && field_exists(file, data))
 			streams_add(d, path, false, reply);
 	free(list);

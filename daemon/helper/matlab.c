@@ -56,7 +56,7 @@ static bool is_matrix(hid_t file, const char *path)
 static void list_variables(hid_t file, struct description *d, struct reply *reply)
 {
 	struct children *list = field_children(file, "/");
-	for (size_t i = 0; list && i < list->n; i++) {
+	for (size_t i = 0; list && i < list->n && !d->more_streams; i++) {
 		char path[FIELDS_MAX_NAME + 1];
 		snprintf(path, sizeof path, "/%s", list->name[i]);
 		if (is_matrix(file, path))

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAST_OLD_VERSION = 20160704, NEW_ZERO = 512, MAX_CHANNEL = 65535, FRAME_ROWS = 2, BLOCK = 65536 };
+enum { LAST_OLD_VERSION = 20160704, NEW_ZERO = 512, MAX_CHANNEL = 65535, FRAME_ROWS = 2 };
 static const double old_rate_hz = 20000;
 
 /* ---- which of the two ---- */
@@ -115,7 +115,7 @@ static void list_groups(hid_t file, const char *recording, struct description *d
 	if (!path_join(groups, sizeof groups, recording, "groups"))
 		return;
 	struct children *list = field_children(file, groups);
-	for (size_t i = 0; list && i < list->n; i++)
+	for (size_t i = 0; list && i < list->n && !d->more_streams; i++)
 		if (path_join(group, sizeof group, groups, list->name[i]) && path_join(raw, sizeof raw, group, "raw") && field_exists(file, raw))
 			streams_add(d, group, false, reply);
 	free(list);
@@ -125,7 +125,7 @@ static void list_recordings(hid_t file, const char *parent, struct description *
 {
 	char path[DATASET_MAX_PATH];
 	struct children *list = field_children(file, parent);
-	for (size_t i = 0; list && i < list->n; i++)
+	for (size_t i = 0; list && i < list->n && !d->more_streams; i++)
 		if (path_join(path, sizeof path, parent, list->name[i]))
 			list_groups(file, path, d, reply);
 	free(list);
@@ -135,7 +135,7 @@ static void list_wells(hid_t file, struct description *d, struct reply *reply)
 {
 	char path[DATASET_MAX_PATH];
 	struct children *wells = field_children(file, "/wells");
-	for (size_t i = 0; wells && i < wells->n; i++)
+	for (size_t i = 0; wells && i < wells->n && !d->more_streams; i++)
 		if (path_join(path, sizeof path, "/wells", wells->name[i]))
 			list_recordings(file, path, d, reply);
 	free(wells);
@@ -224,35 +224,35 @@ static enum status old_channels(hid_t file, struct description *d, struct reply 
 	return status ? status : take_channels(d, &m, rows, reply, e);
 }
 
-/* One of the last two rows, n frames from `start`. */
-static bool read_half(hid_t id, hid_t space, hsize_t row, hsize_t start, hsize_t n, int64_t *out)
+/* Row `row`, n frames from `start`. */
+static bool read_half(const struct frame_reader *r, hsize_t row, hsize_t start, hsize_t n, int64_t *out)
 {
 	const hsize_t from[2] = { row, start }, count[2] = { 1, n };
 	hid_t memory = H5Screate_simple(1, &n, NULL);
-	bool ok = memory >= 0 && H5Sselect_hyperslab(space, H5S_SELECT_SET, from, NULL, count, NULL) >= 0 &&
-		  H5Dread(id, H5T_NATIVE_INT64, memory, space, H5P_DEFAULT, out) >= 0;
+	bool ok = memory >= 0 && H5Sselect_hyperslab(r->space, H5S_SELECT_SET, from, NULL, count, NULL) >= 0 &&
+		  H5Dread(r->id, H5T_NATIVE_INT64, memory, r->space, H5P_DEFAULT, out) >= 0;
 	H5Sclose(memory);
 	return ok;
 }
 
+static bool read_numbers(const struct frame_reader *r, hsize_t start, hsize_t n, int64_t *out)
+{
+	static int64_t high[FRAME_NUMBERS_BLOCK];
+	hsize_t dims[2];
+	if (H5Sget_simple_extent_dims(r->space, dims, NULL) != 2 || !read_half(r, dims[0] - 2, start, n, out) || !read_half(r, dims[0] - 1, start, n, high))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		out[i] = (out[i] & 0xffff) | (high[i] & 0xffff) << 16;
+	return true;
+}
+
+/* Chunks hold all rows, as a rule: a number costs a frame. */
 static enum status old_gaps(struct description *d, struct reply *reply, struct error *e)
 {
-	static int64_t low[BLOCK], high[BLOCK];
-	const hsize_t rows = d->data.dims[0];
-	struct frame_numbers f = { .d = d };
-	enum status status = STATUS_OK;
 	hid_t space = H5Dget_space(d->data.id);
-	for (size_t at = 0, n; at < d->nframes && !status; at += n) {
-		n = d->nframes - at < BLOCK ? d->nframes - at : BLOCK;
-		if (!read_half(d->data.id, space, rows - 2, at, n, low) || !read_half(d->data.id, space, rows - 1, at, n, high))
-			return error_set(e, STATUS_CORRUPT, "file", NULL, "the frame numbers in /sig cannot be read");
-		for (size_t i = 0; i < n; i++)
-			low[i] = (low[i] & 0xffff) | (high[i] & 0xffff) << 16;
-		status = frame_numbers_add(&f, low, n, e);
-	}
+	const struct frame_reader r = { read_numbers, d->data.id, space, d->data.dims[0] * dtype_size(d->data.dtype) };
+	enum status status = frame_numbers_cut(&r, d, reply, e);
 	H5Sclose(space);
-	if (!status)
-		frame_numbers_end(&f, reply);
 	return status;
 }
 

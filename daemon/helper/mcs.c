@@ -30,7 +30,7 @@ static void list_streams(hid_t file, const char *recording, struct description *
 	if (!path_join(parent, sizeof parent, recording, "AnalogStream"))
 		return;
 	struct children *list = field_children(file, parent);
-	for (size_t i = 0; list && i < list->n; i++) {
+	for (size_t i = 0; list && i < list->n && !d->more_streams; i++) {
 		if (!path_join(path, sizeof path, parent, list->name[i]) || !path_join(data, sizeof data, path, "ChannelData") || !field_exists(file, data))
 			continue;
 		bool known = field_attr_text(file, path, "DataSubType", kind, sizeof kind);
@@ -43,7 +43,7 @@ static void list_recordings(hid_t file, struct description *d, struct reply *rep
 {
 	char path[DATASET_MAX_PATH];
 	struct children *list = field_children(file, "/Data");
-	for (size_t i = 0; list && i < list->n; i++)
+	for (size_t i = 0; list && i < list->n && !d->more_streams; i++)
 		if (strncmp(list->name[i], "Recording_", 10) == 0 && path_join(path, sizeof path, "/Data", list->name[i]))
 			list_streams(file, path, d, reply);
 	free(list);

@@ -150,3 +150,23 @@ def test_device_maxwell(client, name):
         assert [s.num_samples for s in rec.segments] == [n for _, n, _ in expected]
         with pytest.raises(spiked.Unsupported, match="filter 401"):
             rec.read(0, 10)
+
+
+def test_gaps_of_a_long_recording(client, tmp_path):
+    """Beyond 256 MiB of frame numbers only stretches with a gap are looked at number by number."""
+    import h5py
+    n, gaps = 34_000_000, [5, 4_194_305, 12_000_000, 33_999_999]
+    numbers = np.arange(n, dtype="u4") + 1000
+    for at in gaps:
+        numbers[at:] += 7
+    with h5py.File(tmp_path / "long.h5", "w") as f:
+        f["version"], base = np.array([b"20190530"]), "data_store/data0000/"
+        f.create_dataset(base + "groups/routed/raw", (1, n), "u2", chunks=(1, 1 << 20))
+        f.create_dataset(base + "groups/routed/frame_nos", data=numbers, chunks=(1 << 20,), compression="gzip", compression_opts=1, shuffle=True)
+        f[base + "groups/routed/channels"], f[base + "settings/sampling"] = np.array([3]), np.array([20000.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rec = client.open(tmp_path / "long.h5")
+    starts = [0] + gaps
+    assert [s.num_samples for s in rec.segments] == np.diff(starts + [n]).tolist()
+    np.testing.assert_allclose([s.start_time_s for s in rec.segments], [(a + 7 * i) / 20000 for i, a in enumerate(starts)], rtol=1e-14)
