@@ -2,7 +2,7 @@
  *
  * 3Brain BRW 4: dataset /TOC, groups /Well_*, and a header in one of three places (brw4_header.c). Each well is a stream.
  *   /TOC (k, 2): frames [start, end) of each block; a hole between two is a gap;
- *   /Well_X/StoredChIdxs: places on the chip, row = i / 64, column = i % 64;
+ *   /Well_X/StoredChIdxs: places on the chip, row = i / 64, column = i % 64; how the smaller chips of plates with several wells count is not known;
  *   /Well_X/Raw u2, flat and frame-major, block after block; or
  *   /Well_X/EventsBasedSparseRaw u1: only pieces around events (daemon/recording/sparse.h); or WaveletBasedEncodedRaw, which is refused.
  *
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHIP_COLUMNS = 64, CHIP_ELECTRODES = 4096 };
+enum { CHIP_COLUMNS = 64, CHIP_ELECTRODES = 4096, SMALL_CHIP = 1024 };
 
 static bool has_wells(hid_t file)
 {
@@ -65,18 +65,22 @@ static enum status list_wells(hid_t file, struct description *d, struct reply *r
 
 /* ---- channels ---- */
 
-static enum status take_channels(struct description *d, const int64_t *stored, double pitch_um, struct reply *reply, struct error *e)
+static enum status take_channels(struct description *d, const int64_t *stored, const struct brw4_header *h, struct reply *reply, struct error *e)
 {
 	enum status status = description_locations(d, 2, e);
-	bool known = true;
+	bool known = true, large = !h->small_chips;
 	for (size_t c = 0; c < d->nchannels && !status; c++) {
 		status = description_id(d, c, (long long)stored[c], e);
 		known &= stored[c] >= 0 && stored[c] < CHIP_ELECTRODES;
-		d->locations[2 * c] = (double)(stored[c] / CHIP_COLUMNS) * pitch_um;
-		d->locations[2 * c + 1] = (double)(stored[c] % CHIP_COLUMNS) * pitch_um;
+		large |= stored[c] >= SMALL_CHIP;
+		d->locations[2 * c] = (double)(stored[c] / CHIP_COLUMNS) * h->pitch_um;
+		d->locations[2 * c + 1] = (double)(stored[c] % CHIP_COLUMNS) * h->pitch_um;
 	}
 	if (!known) {
 		reply_warning(reply, "channels of %.150s lie outside the chip of %d electrodes: locations are left out", d->stream, CHIP_ELECTRODES);
+		d->locations = NULL;
+	} else if (!large) {
+		reply_warning(reply, "the grid of electrodes on a plate of several wells is not known: locations of %.150s are left out", d->stream);
 		d->locations = NULL;
 	}
 	return status;
@@ -155,7 +159,7 @@ enum status brw4_describe(hid_t file, const struct wanted *wanted, struct descri
 	else
 		status = open_sparse(file, d, &toc, &h, stored, nstored, e);
 	if (!status)
-		status = take_channels(d, stored, h.pitch_um, reply, e);
+		status = take_channels(d, stored, &h, reply, e);
 	const double gain = h.scale_factor * (h.max_analog_uv - h.min_analog_uv) / (h.max_digital - h.min_digital);
 	if (!status)
 		status = description_scale(d, gain, h.min_analog_uv - h.min_digital * gain, e);

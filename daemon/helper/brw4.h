@@ -12,6 +12,7 @@ struct brw4_header {
 	double min_analog_uv, max_analog_uv, min_digital, max_digital, scale_factor;
 	double rate_hz;
 	double pitch_um;
+	bool small_chips;       /* maybe: plates of several wells have smaller chips than 64 x 64 */
 };
 
 /* From whichever of the three places has it. */

@@ -5,9 +5,10 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
+#include <strings.h>
 
 static const char settings[] = "/ExperimentSettings", info[] = "/ExperimentInfo", toc_path[] = "/TOC";
+static const double pitch_um = 42; /* of plates without another one */
 
 bool brw4_has_header(hid_t file)
 {
@@ -25,11 +26,15 @@ static double json_at(const json_t *object, const char *const *keys, double othe
 
 #define AT(object, otherwise, ...) json_at(object, (const char *const[]){ __VA_ARGS__, NULL }, otherwise)
 
-static double pitch_of(const char *model)
+/* CorePlate comes with 1, 6, 24, ... wells; the model says how many, if one is lucky ("CorePlate1W38/60"). */
+static void take_model(const char *model, struct brw4_header *h)
 {
-	if (model && (strncmp(model, "Accura", 6) == 0 || strncmp(model, "CorePlate", 9) == 0))
-		return 60;
-	return model && strncmp(model, "Stimulo", 7) == 0 ? 81 : 42;
+	const bool core = strncasecmp(model, "CorePlate", 9) == 0;
+	h->small_chips = core && strncasecmp(model + 9, "1W", 2) != 0;
+	if (core || strncasecmp(model, "Accura", 6) == 0)
+		h->pitch_um = 60;
+	else if (strncasecmp(model, "Stimulo", 7) == 0)
+		h->pitch_um = 81;
 }
 
 static void from_settings(const json_t *json, struct brw4_header *h)
@@ -40,7 +45,8 @@ static void from_settings(const json_t *json, struct brw4_header *h)
 	h->max_digital = AT(json, NAN, "ValueConverter", "MaxDigitalValue");
 	h->scale_factor = AT(json, 1, "ValueConverter", "ScaleFactor");
 	h->rate_hz = AT(json, NAN, "TimeConverter", "FrameRate");
-	h->pitch_um = pitch_of(json_string_value(json_object_get(json_object_get(json, "MeaPlate"), "Model")));
+	const char *model = json_string_value(json_object_get(json_object_get(json, "MeaPlate"), "Model"));
+	take_model(model ? model : "", h);
 }
 
 static void from_info(const json_t *json, struct brw4_header *h)
@@ -52,7 +58,7 @@ static void from_info(const json_t *json, struct brw4_header *h)
 	h->max_digital = AT(converter, NAN, "MaxDigitalValue");
 	h->scale_factor = AT(converter, 1, "ScaleFactor");
 	h->rate_hz = AT(json, NAN, "SignalConverter", "SampleToTimeConverter", "FrameRateHertz");
-	h->pitch_um = json_object_get(json, "CorePlateData") ? 60 : pitch_of(NULL);
+	take_model(json_object_get(json, "CorePlateData") ? "CorePlate" : "", h);
 }
 
 static void from_attributes(hid_t file, struct brw4_header *h)
@@ -85,7 +91,7 @@ static enum status from_text(hid_t file, const char *path, void (*take)(const js
 enum status brw4_header(hid_t file, struct brw4_header *h, struct error *e)
 {
 	enum status status = STATUS_OK;
-	*h = (struct brw4_header){ NAN, NAN, NAN, NAN, 1, NAN, pitch_of(NULL) };
+	*h = (struct brw4_header){ NAN, NAN, NAN, NAN, 1, NAN, pitch_um, false };
 	if (field_exists(file, settings))
 		status = from_text(file, settings, from_settings, h, e);
 	else if (field_exists(file, info))

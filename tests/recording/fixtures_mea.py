@@ -269,6 +269,8 @@ x, y = counts(850, 6, 2048), counts(850, 4, 2048)
 for variant in ("settings", "info", "attributes"):
     brw4(f"brw4_{variant}.brw", {"Well_A1": x}, toc, variant)
     slow(f"brw4_{variant}", f"brw4_{variant}.brw", x, "/Well_A1", layout="brw4", storage="contiguous")
+copy_with("brw4_info.brw", "brw4_plain_info.brw", lambda f: replace(f, "ExperimentInfo", text(f["ExperimentInfo"][()].decode().replace("CorePlateData", "Other"))))
+slow("brw4_plain_info", "brw4_plain_info.brw", x, "/Well_A1")
 brw4("brw4_wells.brw", {"Well_A1": x, "Well_B2": y}, toc)
 slow("brw4_wells", "brw4_wells.brw", y, "/Well_B2", recording="Well_B2")
 bad("brw4_several", "brw4_wells.brw", "INVALID", "/Well_B2")

@@ -125,14 +125,14 @@ def brw4_header(f):
     if "ExperimentSettings" in f:
         j = json.loads(text(np.ravel(f["ExperimentSettings"][()])[0]))
         v, model = j["ValueConverter"], j.get("MeaPlate", {}).get("Model", "")
-        pitch = 60 if re.match("Accura|CorePlate", model) else 81 if model.startswith("Stimulo") else 42
+        pitch = 60 if re.match("Accura|CorePlate1W", model) else 81 if model.startswith("Stimulo") else 42
         return (v["MinAnalogValue"], v["MaxAnalogValue"], v["MinDigitalValue"], v["MaxDigitalValue"], v.get("ScaleFactor", 1), j["TimeConverter"]["FrameRate"],
                 pitch)
     if "ExperimentInfo" in f:
         j = json.loads(text(np.ravel(f["ExperimentInfo"][()])[0]))
         v = j["SignalConverter"]["DigitalToAnalogConverter"]
         return (v["MinAnalogValueMicroVolt"], v["MaxAnalogValueMicroVolt"], v["MinDigitalValue"], v["MaxDigitalValue"], 1,
-                j["SignalConverter"]["SampleToTimeConverter"]["FrameRateHertz"], 60 if "CorePlateData" in j else 42)
+                j["SignalConverter"]["SampleToTimeConverter"]["FrameRateHertz"], None if "CorePlateData" in j else 42)
     a = f.attrs
     return a["MinAnalogValue"], a["MaxAnalogValue"], a["MinDigitalValue"], a["MaxDigitalValue"], 1, a["SamplingRate"], 42
 
@@ -181,7 +181,7 @@ def brw4(f, stream):
             segments.append([at, b - a, a / fs])
         at += b - a
     return Slow(x, fs, min_a + (x.astype(float) - min_d) * factor * (max_a - min_a) / (max_d - min_d), [str(i) for i in stored],
-                np.stack([stored // 64, stored % 64], axis=1) * float(pitch), segments, recorded)
+                np.stack([stored // 64, stored % 64], axis=1) * float(pitch) if pitch and max(stored) < 4096 else None, segments, recorded)
 
 
 # ---- from the lab ----
