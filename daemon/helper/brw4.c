@@ -158,6 +158,8 @@ enum status brw4_describe(hid_t file, const struct wanted *wanted, struct descri
 		status = open_raw(file, d, &toc, nstored, e);
 	else
 		status = open_sparse(file, d, &toc, &h, stored, nstored, e);
+	if (!status && d->sparse)
+		reply_warning(reply, "%s holds pieces around events only; what was not recorded reads as the noise mean", d->stream);
 	if (!status)
 		status = take_channels(d, stored, &h, reply, e);
 	const double gain = h.scale_factor * (h.max_analog_uv - h.min_analog_uv) / (h.max_digital - h.min_digital);

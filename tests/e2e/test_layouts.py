@@ -22,7 +22,7 @@ import slow_reader  # noqa: E402
 DEVICES = Path(os.environ.get("SPIKED_DEVICE_FILES", "/nonexistent"))
 
 pytestmark = [pytest.mark.filterwarnings("ignore:.*left out"), pytest.mark.filterwarnings("ignore:.*values are counts"),
-              pytest.mark.filterwarnings("ignore:the file does not say")]
+              pytest.mark.filterwarnings("ignore:the file does not say"), pytest.mark.filterwarnings("ignore:.*pieces around events")]
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +81,13 @@ def test_what_gaps_and_scale_do_to_detection(client, fixtures):
         expected.append(peaks)
     assert len(got) > 50
     np.testing.assert_array_equal(got, np.concatenate(expected))
+    raw = rec.detect_peaks(noise_levels=np.full(rec.num_channels, 412.0), detect_threshold=5, peak_sign="pos", segment=1)
+    first, n, _ = slow.segments[1]
+    same = client.detect_peaks(slow.traces[int(first):int(first + n)].astype("f8"), slow.fs, noise_levels=np.full(rec.num_channels, 412.0),
+                               detect_threshold=5, peak_sign="pos")
+    same["segment_index"] = 1
+    assert len(raw) > 20
+    np.testing.assert_array_equal(raw, same)
 
 
 def test_only_pieces_were_recorded(client, fixtures):
