@@ -138,12 +138,24 @@ static hid_t standard_type(enum dtype dtype)
 	}
 }
 
+/* libhdf5 believes a damaged type that has more bits than bytes to hold them, and converts past the end of its buffers. */
+static bool bits_fit(hid_t type)
+{
+	const size_t bits = H5Tget_precision(type), bytes = H5Tget_size(type);
+	const int offset = H5Tget_offset(type);
+	return bits > 0 && offset >= 0 && bits + (size_t)offset <= 8 * bytes;
+}
+
 static enum status element_type(struct dataset *d, struct error *e)
 {
 	hid_t type = H5Dget_type(d->id);
 	H5T_class_t class = H5Tget_class(type);
 	size_t size = H5Tget_size(type);
 	d->dtype = DTYPE_NONE;
+	if ((class == H5T_INTEGER || class == H5T_FLOAT) && !bits_fit(type)) {
+		H5Tclose(type);
+		return error_set(e, STATUS_CORRUPT, "file", NULL, "the element type of %s is damaged", d->path);
+	}
 	if (class == H5T_INTEGER)
 		d->dtype = integer_of(type);
 	else if (class == H5T_FLOAT && is_half(type))

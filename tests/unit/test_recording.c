@@ -453,7 +453,7 @@ static void try_all(const char *path, const json_t *c)
 
 static void test_lying_helper(void)
 {
-	static const char *const names[] = { "all_filters", "contiguous", "gap" };
+	static const char *const names[] = { "all_filters", "contiguous", "gap", "brw4_sparse", "brw3_ragged", "mcs" };
 	char answer[600], script[700], path[1024];
 	struct helper_limits saved = limits;
 	snprintf(answer, sizeof answer, "%s/answer", scratch_dir);
@@ -461,14 +461,14 @@ static void test_lying_helper(void)
 	for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
 		struct helper_reply reply;
 		struct error e;
-		snprintf(path, sizeof path, "%s/%s.nwb", fixtures, names[k]);
+		snprintf(path, sizeof path, "%s/%s", fixtures, text_of(find_case(names[k]), "file"));
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		CU_ASSERT_EQUAL_FATAL(helper_ask_json(&saved, "index", fd, json_object(), 1 << 20, &reply, &e), STATUS_OK);
 		close(fd);
 		size_t n = body_bytes(&reply), nheader = 32 + reply.m.prefix.header_bytes;
 		uint8_t *copy = malloc(n);
 		fake_helper(script);
-		for (int i = 0; i < fuzz_cases() / 3; i++) {
+		for (int i = 0; i < fuzz_cases() / 6 + 1; i++) {
 			memcpy(copy, reply.body, n);
 			if (i % 3 == 2)
 				damage(copy + nheader, n - nheader, false);
@@ -485,7 +485,7 @@ static void test_lying_helper(void)
 
 static void test_damaged_files(void)
 {
-	static const char *const names[] = { "all_filters", "index_extensible", "gap", "names", "szip", "scaled", "holes" };
+	static const char *const names[] = { "all_filters", "index_extensible", "gap", "names", "szip", "scaled", "holes", "brw4_sparse" };
 	char path[1024];
 	struct helper_limits saved = limits;
 	limits.timeout_ms = 2000;
@@ -495,7 +495,7 @@ static void test_damaged_files(void)
 		snprintf(path, sizeof path, "%s/%s", fixtures, text_of(c, "file"));
 		char *data = load(path, &n), *copy = malloc(n);
 		snprintf(path, sizeof path, "%s/damaged.h5", scratch_dir);
-		for (int i = 0; i < fuzz_cases() / 7 + 1; i++) {
+		for (int i = 0; i < fuzz_cases() / 8 + 1; i++) {
 			memcpy(copy, data, n);
 			/* Half of the damage to the first blocks, where the structure is. */
 			damage((uint8_t *)copy, i % 2 ? n : n < 8192 ? n : 8192, false);
