@@ -35,28 +35,29 @@ static int64_t fill_of(double mean, double middle)
 	return (int64_t)fmin(fmax(round(value), -32768), 32767);
 }
 
-/* The noise tables list channels by number, block after block; the first entry of a channel counts. */
-static void take_noise(hid_t file, struct description *d, const int64_t *stored, double middle)
+/* The noise tables list channels by number, block after block; the first entry of a channel counts. Files may lack them. */
+static enum status take_noise(hid_t file, struct description *d, const int64_t *stored, double middle, struct error *e)
 {
 	enum { MOST = 65536 };
+	static int32_t entry[MOST]; /* of each channel, from 1; 0: none */
 	int64_t *channels = NULL;
 	double *means = NULL;
 	size_t n = 0, nmeans = 0;
-	int32_t *entry = malloc(MOST * sizeof *entry);
-	bool known = entry && column_integers(file, d->stream, "NoiseChIdxs", &channels, &n, NULL) == STATUS_OK &&
-		     column_numbers(file, d->stream, "NoiseMean", &means, &nmeans, NULL) == STATUS_OK;
-	for (size_t i = 0; entry && i < MOST; i++)
-		entry[i] = -1;
-	for (size_t i = n < nmeans ? n : nmeans; known && i-- > 0;)
+	enum status status = column_integers(file, d->stream, "NoiseChIdxs", &channels, &n, e);
+	if (!status)
+		status = column_numbers(file, d->stream, "NoiseMean", &means, &nmeans, e);
+	if (status && status != STATUS_NOT_FOUND)
+		return status;
+	for (size_t i = n < nmeans ? n : nmeans; i-- > 0;)
 		if (channels[i] >= 0 && channels[i] < MOST)
-			entry[channels[i]] = (int32_t)i;
+			entry[channels[i]] = (int32_t)(i + 1);
 	for (size_t c = 0; c < d->nchannels; c++) {
-		const int32_t i = known && stored[c] >= 0 && stored[c] < MOST ? entry[stored[c]] : -1;
-		d->sparse->fill[c] = i >= 0 ? fill_of(means[i], middle) : (int64_t)middle;
+		const int32_t i = stored[c] >= 0 && stored[c] < MOST ? entry[stored[c]] : 0;
+		d->sparse->fill[c] = i ? fill_of(means[i - 1], middle) : (int64_t)middle;
 	}
-	free(entry);
 	free(channels);
 	free(means);
+	return STATUS_OK;
 }
 
 enum status brw4_sparse(hid_t file, struct description *d, const struct brw4_toc *toc, const struct brw4_header *h, const int64_t *stored,
@@ -79,6 +80,6 @@ enum status brw4_sparse(hid_t file, struct description *d, const struct brw4_toc
 		return status;
 	for (size_t c = 0; c < d->nchannels; c++)
 		sparse.channels[c] = stored[c];
-	take_noise(file, d, stored, floor(fmin(fmax((h->min_digital + h->max_digital + 1) / 2, -32768), 32767)));
-	return take_blocks(d, toc, starts, e);
+	status = take_noise(file, d, stored, floor(fmin(fmax((h->min_digital + h->max_digital + 1) / 2, -32768), 32767)), e);
+	return status ? status : take_blocks(d, toc, starts, e);
 }

@@ -138,12 +138,20 @@ static hid_t standard_type(enum dtype dtype)
 	}
 }
 
-/* libhdf5 believes a damaged type that has more bits than bytes to hold them, and converts past the end of its buffers. */
-static bool bits_fit(hid_t type)
+bool type_sound(hid_t type)
 {
-	const size_t bits = H5Tget_precision(type), bytes = H5Tget_size(type);
+	const H5T_class_t class = H5Tget_class(type);
+	size_t sign, exponent_at, exponent, mantissa_at, mantissa;
+	if (class != H5T_INTEGER && class != H5T_FLOAT)
+		return true;
+	const size_t bits = H5Tget_precision(type), all = 8 * H5Tget_size(type);
 	const int offset = H5Tget_offset(type);
-	return bits > 0 && offset >= 0 && bits + (size_t)offset <= 8 * bytes;
+	if (bits == 0 || bits > all || offset < 0 || (size_t)offset > all - bits)
+		return false;
+	if (class == H5T_INTEGER)
+		return true;
+	return H5Tget_fields(type, &sign, &exponent_at, &exponent, &mantissa_at, &mantissa) >= 0 && sign < all && exponent_at <= all &&
+	       exponent <= all - exponent_at && mantissa_at <= all && mantissa <= all - mantissa_at;
 }
 
 static enum status element_type(struct dataset *d, struct error *e)
@@ -152,7 +160,7 @@ static enum status element_type(struct dataset *d, struct error *e)
 	H5T_class_t class = H5Tget_class(type);
 	size_t size = H5Tget_size(type);
 	d->dtype = DTYPE_NONE;
-	if ((class == H5T_INTEGER || class == H5T_FLOAT) && !bits_fit(type)) {
+	if (!type_sound(type)) {
 		H5Tclose(type);
 		return error_set(e, STATUS_CORRUPT, "file", NULL, "the element type of %s is damaged", d->path);
 	}

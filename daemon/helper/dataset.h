@@ -38,6 +38,10 @@ enum status path_check(hid_t file, const char *path, struct error *e);
 enum status dataset_open_any(hid_t file, const char *path, hid_t *id, struct error *e);
 enum status dataset_open(hid_t file, const char *path, struct dataset *d, struct error *e);
 
+/* False for a type of numbers that is damaged: libhdf5 believes one that has more bits than bytes to hold them, and converts past the end of its
+ * buffers. Other types pass. */
+bool type_sound(hid_t type);
+
 /* Makes a 1-D dataset a flat one of n samples a frame. */
 enum status dataset_flatten(struct dataset *d, uint64_t n, struct error *e);
 

@@ -24,7 +24,7 @@ static bool fits(H5T_class_t got, H5T_class_t wanted)
 static H5T_class_t class_of(hid_t id)
 {
 	hid_t type = H5Dget_type(id);
-	H5T_class_t class = H5Tget_class(type);
+	H5T_class_t class = type_sound(type) ? H5Tget_class(type) : H5T_NO_CLASS;
 	H5Tclose(type);
 	return class;
 }
@@ -182,7 +182,7 @@ static hid_t member_type(hid_t id, const char *member, H5T_class_t wanted)
 	if (index >= 0)
 		type = H5Tget_member_type(records, (unsigned)index);
 	H5Tclose(records);
-	if (type >= 0 && fits(H5Tget_class(type), wanted))
+	if (type >= 0 && type_sound(type) && fits(H5Tget_class(type), wanted))
 		return type;
 	if (type >= 0)
 		H5Tclose(type);
@@ -269,7 +269,7 @@ bool field_attr_numbers(hid_t object, const char *name, double **out, size_t *n)
 		return false;
 	hid_t attr = H5Aopen(object, name, H5P_DEFAULT), type = H5Aget_type(attr), space = H5Aget_space(attr);
 	hssize_t count = H5Sget_simple_extent_npoints(space);
-	if (attr >= 0 && fits(H5Tget_class(type), H5T_FLOAT) && count > 0 && count <= ATTRS_MAX_ROWS)
+	if (attr >= 0 && type_sound(type) && fits(H5Tget_class(type), H5T_FLOAT) && count > 0 && count <= ATTRS_MAX_ROWS)
 		*out = calloc((size_t)count, sizeof **out);
 	if (*out && H5Aread(attr, H5T_NATIVE_DOUBLE, *out) < 0) {
 		free(*out);

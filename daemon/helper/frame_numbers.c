@@ -99,7 +99,7 @@ enum status frame_numbers_read(hid_t file, const char *path, struct description 
 	hid_t space = H5Dget_space(id), type = H5Dget_type(id);
 	hssize_t n = H5Sget_simple_extent_npoints(space);
 	const struct frame_reader r = { read_list, id, space, sizeof(int64_t) };
-	if (H5Sget_simple_extent_ndims(space) != 1 || n < 0 || (uint64_t)n != d->nframes || H5Tget_class(type) != H5T_INTEGER)
+	if (H5Sget_simple_extent_ndims(space) != 1 || n < 0 || (uint64_t)n != d->nframes || H5Tget_class(type) != H5T_INTEGER || !type_sound(type))
 		status = error_set(e, STATUS_CORRUPT, "file", NULL, "%.150s has %lld frame numbers for %zu frames", path, (long long)n, d->nframes);
 	else
 		status = frame_numbers_cut(&r, d, reply, e);

@@ -138,7 +138,7 @@ static enum status from_timestamps(hid_t file, struct description *d, const char
 	hid_t space = H5Dget_space(id), type = H5Dget_type(id);
 	hssize_t n = H5Sget_simple_extent_npoints(space);
 	double *block = malloc(BLOCK * sizeof *block);
-	if (H5Sget_simple_extent_ndims(space) != 1 || n < 0 || (uint64_t)n != d->nframes || H5Tget_class(type) != H5T_FLOAT)
+	if (H5Sget_simple_extent_ndims(space) != 1 || n < 0 || (uint64_t)n != d->nframes || H5Tget_class(type) != H5T_FLOAT || !type_sound(type))
 		status = error_set(e, STATUS_CORRUPT, "file", NULL, "%s has %lld time stamps for %zu frames", path, (long long)n, d->nframes);
 	else if (!block)
 		status = error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for time stamps");

@@ -166,10 +166,10 @@ def prepare(client, folder):
 
 
 def sanitizer_reports(log):
-    """Reports whose fault lies in our code, and the number of those inside libhdf5: its functions stand on top of the stack."""
+    """Reports whose fault lies in our code, and the number of those inside libhdf5: its functions stand above ours on the stack."""
     reports, foreign = [], 0
     for report in re.split(r"(?m)^=+\n(?===\d+==ERROR)|^(?=.*runtime error)", log)[1:]:
-        frames = [line for line in report.splitlines() if re.match(r"\s+#\d+ ", line) and "libsanitizer" not in line and "libasan" not in line]
+        frames = [line for line in report.splitlines() if re.match(r"\s+#\d+ .*(libhdf5| daemon/| protocol/| kernels/)", line)]
         if frames and "libhdf5" in frames[0]:
             foreign += 1
         else:
