@@ -108,6 +108,7 @@ check-compiler: $(BUILD)/harness.so ## the compiler without a daemon: machine co
 		$(PYTHON) -m pytest -q -p no:cacheprovider tests/compiler $(PYTEST)
 test-long: deps-test ## many more random programs (100,000 of each kind; an hour), then make test
 	$(Q)$(MAKE) --no-print-directory check-compiler CASES=$(or $(CASES),100000)
+	$(Q)$(MAKE) --no-print-directory check-flips
 	$(Q)$(MAKE) --no-print-directory test
 check-clients: all ## end-to-end tests with the Python, C, shell and Octave clients
 	SPIKED_BUILD=$(abspath $(BUILD)) SPIKED_BINARY=$(abspath $(BUILD))/spiked PYTHONPATH=clients/python PYTHONDONTWRITEBYTECODE=1 \
@@ -117,6 +118,9 @@ asan: ## kernel and unit tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN="$(san_flags)" all $(BUILD)/asan/check $(BUILD)/asan/unit
 	$(BUILD)/asan/check
 	$(BUILD)/asan/unit
+check-flips: ## damaged recordings of every layout against a daemon with sanitizers; FLIPS=200 of each, SEED=1
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN="$(san_flags)" all
+	SPIKED_BINARY=$(abspath $(BUILD))/asan/spiked $(PYTHON) tests/recording/flips.py --flips $(or $(FLIPS),200) --seed $(or $(SEED),1)
 bench: deps-bench ## side by side with SciPy, NumPy, h5py, NumExpr and Numba, as ratios
 	$(Q)$(MAKE) --no-print-directory all $(BUILD)/check $(BUILD)/bench_roundtrip
 	$(Q)SPIKED_BUILD=$(abspath $(BUILD)) PYTHONPATH=clients/python $(PYTHON) tests/bench/bench.py $(BENCH)
@@ -145,7 +149,7 @@ install: all ## install below PREFIX (DESTDIR for packaging)
 	cp -r clients/python clients/matlab $(DESTDIR)$(PREFIX)/share/spiked
 format: ## clang-format what has changed
 	git diff --name-only HEAD -- '*.c' '*.h' | xargs -r clang-format -i
-.PHONY: demo test test-long check-kernels check-unit check-layers check-compiler check-clients asan bench bench-compiler bench-detect interop install format
+.PHONY: demo test test-long check-flips check-kernels check-unit check-layers check-compiler check-clients asan bench bench-compiler bench-detect interop install format
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-14s %s\n",$$1,$$2}' $(MAKEFILE_LIST)

@@ -103,6 +103,15 @@ enum status source_cut(struct source *s, int64_t nframes, struct error *e)
 
 enum status source_open(struct source *s, struct error *e)
 {
+	enum status status = source_open_pieces(s, e);
+	if (!status && s->recording && s->recording->storage == STORAGE_SPARSE)
+		status = error_set(e, STATUS_UNSUPPORTED, "file", "read the frames with `recorded`, and work on the pieces",
+				   "the device kept pieces around events only: filters, noise levels and detection would meet frames that were never recorded");
+	return status;
+}
+
+enum status source_open_pieces(struct source *s, struct error *e)
+{
 	if (!s->array) {
 		const struct config *c = &s->request->settings->config;
 		struct helper_limits helper = source_helper(s->request);
@@ -236,6 +245,12 @@ enum status source_read(struct source *s, size_t segment, int64_t start, size_t 
 bool source_waits(const struct source *s)
 {
 	return s->recording && s->recording->storage == STORAGE_HELPER;
+}
+
+enum status source_recorded(struct source *s, size_t segment, int64_t start, size_t nframes, const struct executor *ex, uint8_t *dst, struct error *e)
+{
+	struct helper_limits helper = source_helper(s->request);
+	return recording_recorded(s->recording, segment, start, nframes, ex, &helper, &s->request->cancel_flag, dst, e);
 }
 
 void source_count_read(struct source *s, uint64_t start_ns)

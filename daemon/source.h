@@ -33,8 +33,9 @@ struct source {
 /* Reads the keys of 4.1 and 4.3 and finds the array "traces"; failures stay in `p`. */
 void source_parse(struct source *s, struct request *r, struct params *p);
 
-/* May block when it is a recording (STEP_IO). */
+/* May block when it is a recording (STEP_IO). A recording of which only pieces exist is refused, but by source_open_pieces. */
 enum status source_open(struct source *s, struct error *e);
+enum status source_open_pieces(struct source *s, struct error *e);
 void source_close(struct source *s);
 
 /* Cuts the parts into ones of at most `nframes`, counted from where each begins. */
@@ -51,6 +52,9 @@ size_t source_frame_bytes(const struct source *s);
 
 /* Copies frames [start, start + nframes) of a segment to dst: [nframes][nchannels] of dtype, C order. Polls the request's cancel flag. */
 enum status source_read(struct source *s, size_t segment, int64_t start, size_t nframes, const struct executor *ex, void *dst, struct error *e);
+
+/* Which of those samples were recorded (recording_recorded). */
+enum status source_recorded(struct source *s, size_t segment, int64_t start, size_t nframes, const struct executor *ex, uint8_t *dst, struct error *e);
 
 /* The same without a copy, if the frames lie here already (an inline array in C order); NULL otherwise. */
 const void *source_view(const struct source *s, size_t segment, int64_t start);

@@ -26,7 +26,7 @@ static hid_t open_single(hid_t object, const char *name, H5T_class_t class)
 	hid_t attr = H5Aopen(object, name, H5P_DEFAULT);
 	hid_t type = H5Aget_type(attr), space = H5Aget_space(attr);
 	bool ok = attr >= 0 && type >= 0 && space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
-	H5T_class_t got = ok ? H5Tget_class(type) : H5T_NO_CLASS;
+	H5T_class_t got = ok && type_sound(type) ? H5Tget_class(type) : H5T_NO_CLASS;
 	ok = ok && (got == class || (class == H5T_FLOAT && got == H5T_INTEGER));
 	H5Tclose(type);
 	H5Sclose(space);
@@ -111,7 +111,7 @@ static enum status column_open(hid_t file, const char *group, const char *name, 
 	if (status)
 		return status;
 	hid_t type = H5Dget_type(*id), space = H5Dget_space(*id);
-	H5T_class_t got = H5Tget_class(type);
+	H5T_class_t got = type_sound(type) ? H5Tget_class(type) : H5T_NO_CLASS;
 	hssize_t count = H5Sget_simple_extent_npoints(space);
 	int rank = H5Sget_simple_extent_ndims(space);
 	H5Tclose(type);

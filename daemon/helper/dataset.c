@@ -138,12 +138,32 @@ static hid_t standard_type(enum dtype dtype)
 	}
 }
 
+bool type_sound(hid_t type)
+{
+	const H5T_class_t class = H5Tget_class(type);
+	size_t sign, exponent_at, exponent, mantissa_at, mantissa;
+	if (class != H5T_INTEGER && class != H5T_FLOAT)
+		return true;
+	const size_t bits = H5Tget_precision(type), all = 8 * H5Tget_size(type);
+	const int offset = H5Tget_offset(type);
+	if (bits == 0 || bits > all || offset < 0 || (size_t)offset > all - bits)
+		return false;
+	if (class == H5T_INTEGER)
+		return true;
+	return H5Tget_fields(type, &sign, &exponent_at, &exponent, &mantissa_at, &mantissa) >= 0 && sign < all && exponent_at <= all &&
+	       exponent <= all - exponent_at && mantissa_at <= all && mantissa <= all - mantissa_at;
+}
+
 static enum status element_type(struct dataset *d, struct error *e)
 {
 	hid_t type = H5Dget_type(d->id);
 	H5T_class_t class = H5Tget_class(type);
 	size_t size = H5Tget_size(type);
 	d->dtype = DTYPE_NONE;
+	if (!type_sound(type)) {
+		H5Tclose(type);
+		return error_set(e, STATUS_CORRUPT, "file", NULL, "the element type of %s is damaged", d->path);
+	}
 	if (class == H5T_INTEGER)
 		d->dtype = integer_of(type);
 	else if (class == H5T_FLOAT && is_half(type))
@@ -196,4 +216,16 @@ enum status dataset_open(hid_t file, const char *path, struct dataset *d, struct
 	if (!status)
 		status = extent(d, e);
 	return status;
+}
+
+enum status dataset_flatten(struct dataset *d, uint64_t n, struct error *e)
+{
+	if (d->rank != 1 || n == 0 || d->dims[0] % n != 0)
+		return error_set(e, STATUS_CORRUPT, "file", "the file is damaged or was cut short; copy it again from its source",
+				 "%.150s has %llu samples, which is no whole number of frames of %llu channels", d->path, (unsigned long long)d->dims[0],
+				 (unsigned long long)n);
+	d->flat = n;
+	d->dims[0] /= n;
+	d->dims[1] = n;
+	return STATUS_OK;
 }

@@ -2,6 +2,7 @@
 #include "daemon/helper/index.h"
 #include "daemon/helper/attrs.h"
 #include "daemon/helper/generic.h"
+#include "daemon/helper/layouts.h"
 #include "daemon/helper/nwb.h"
 #include "daemon/helper/progress.h"
 #include "daemon/helper/storage.h"
@@ -42,6 +43,18 @@ static enum status add_texts(struct reply *reply, const char *name, char *const 
 	return reply_array(reply, name, DTYPE_U8, all, nbytes, 1);
 }
 
+static enum status add_sparse(const struct description *d, struct reply *reply, struct error *e)
+{
+	const struct sparse *s = d->sparse;
+	json_object_set_new(reply->result, "sparse_bytes", json_integer((json_int_t)d->data.dims[0]));
+	enum status status = reply_array(reply, "sparse_blocks", DTYPE_I64, s->blocks, s->nblocks, 4);
+	if (!status)
+		status = reply_array(reply, "sparse_channels", DTYPE_I64, s->channels, d->nchannels, 1);
+	if (!status)
+		status = reply_array(reply, "sparse_fill", DTYPE_I64, s->fill, d->nchannels, 1);
+	return status ? error_set(e, status, NULL, NULL, "too many arrays") : STATUS_OK;
+}
+
 static enum status add_description(const struct description *d, struct reply *reply, struct error *e)
 {
 	json_t *r = reply->result, *streams = json_array();
@@ -55,8 +68,11 @@ static enum status add_description(const struct description *d, struct reply *re
 	json_object_set_new(r, "streams", streams);
 	json_object_set_new(r, "num_channels", json_integer((json_int_t)d->nchannels));
 	json_object_set_new(r, "sampling_frequency", json_real(d->fs_hz));
-	json_object_set_new(r, "dtype", json_string(dtype_name(d->data.dtype)));
-	json_object_set_new(r, "dims", json_pack("[I, I]", (json_int_t)d->data.dims[0], (json_int_t)d->data.dims[1]));
+	json_object_set_new(r, "dtype", json_string(dtype_name(d->sparse ? DTYPE_I16 : d->data.dtype)));
+	if (d->sparse)
+		json_object_set_new(r, "dims", json_pack("[I, I]", (json_int_t)d->nframes, (json_int_t)d->nchannels));
+	else
+		json_object_set_new(r, "dims", json_pack("[I, I]", (json_int_t)d->data.dims[0], (json_int_t)d->data.dims[1]));
 	json_object_set_new(r, "time_axis", json_integer(d->time_axis));
 	json_object_set_new(r, "has_uV", json_boolean(d->has_uv));
 	enum status status = add_texts(reply, "channel_ids", d->ids, d->nchannels, e);
@@ -70,6 +86,10 @@ static enum status add_description(const struct description *d, struct reply *re
 		status = reply_array(reply, "segment_frames", DTYPE_I64, d->segments.frames, d->segments.n, 2);
 	if (!status)
 		status = reply_array(reply, "segment_starts", DTYPE_F64, d->segments.start_time_s, d->segments.n, 1);
+	if (!status && d->rows)
+		status = reply_array(reply, "channel_rows", DTYPE_I64, d->rows, d->nchannels, 1);
+	if (!status && d->sparse)
+		status = add_sparse(d, reply, e);
 	return status;
 }
 
@@ -77,6 +97,7 @@ enum status index_run(const struct request *request, struct reply *reply, struct
 {
 	static struct description d; /* large, one a process */
 	struct wanted wanted = wanted_from(request->m.header);
+	const struct layout *layout;
 	struct stat st;
 	hid_t file;
 	enum status status = file_open(request->fd, &file, e);
@@ -86,8 +107,8 @@ enum status index_run(const struct request *request, struct reply *reply, struct
 		return error_set(e, STATUS_IO, "file", NULL, "the file cannot be examined");
 	if (wanted.dataset)
 		status = generic_describe(file, &wanted, &d, e);
-	else if (nwb_recognise(file))
-		status = nwb_describe(file, &wanted, &d, reply, e);
+	else if ((layout = layout_of(file)) != NULL)
+		status = layout->describe(file, &wanted, &d, reply, e);
 	else
 		status = generic_suggest(file, e);
 	progress_set(d.data.path);

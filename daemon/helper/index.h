@@ -16,7 +16,8 @@ struct request {
 /* {stream, dataset, sampling_frequency, time_axis, gain_uV, offset_uV} -> description and storage of one stream. */
 enum status index_run(const struct request *r, struct reply *reply, struct error *e);
 
-/* {dataset, dtype, axis, start, count, plugin_path, filters (ids)} -> array `data`: frames [start, start + count) of all channels, axes as in the file. */
+/* {dataset, dtype, axis, flat, start, count, plugin_path, filters (ids)} -> array `data`: frames [start, start + count) of all channels, axes as in the
+ * file; flat: samples in a frame of a flat dataset (dataset.h), or 0. */
 enum status read_run(const struct request *r, struct reply *reply, struct error *e);
 
 /* {} -> session_start_time of an NWB file, if it has one. */

@@ -3,6 +3,7 @@
 #include "daemon/helper/attrs.h"
 #include "daemon/helper/nwb_time.h"
 #include "daemon/helper/progress.h"
+#include "daemon/helper/streams.h"
 #include "daemon/helper/walk.h"
 
 #include <math.h>
@@ -42,63 +43,22 @@ static bool is_series(hid_t group)
 	return has(group, "data") && has(group, "electrodes") && (has(group, "starting_time") || has(group, "timestamps"));
 }
 
+struct search {
+	struct description *d;
+	struct reply *reply;
+};
+
 static bool visit(hid_t file, const char *path, H5O_type_t type, void *arg)
 {
-	struct description *d = arg;
+	struct search *s = arg;
 	if (type != H5O_TYPE_GROUP || strncmp(path, "/specifications", 15) == 0)
 		return true;
 	hid_t group = H5Gopen2(file, path, H5P_DEFAULT);
 	bool series = group >= 0 && is_series(group);
 	H5Gclose(group);
 	if (series)
-		snprintf(d->streams[d->nstreams++], DATASET_MAX_PATH, "%s", path);
-	return d->nstreams < DESCRIPTION_MAX_STREAMS;
-}
-
-static void list_streams(const struct description *d, char *out, size_t nout)
-{
-	out[0] = '\0';
-	for (size_t i = 0; i < d->nstreams; i++) {
-		size_t n = strlen(out);
-		if (n + strlen(d->streams[i]) + 8 >= nout) {
-			strcat(out, ", ...");
-			return;
-		}
-		snprintf(out + n, nout - n, "%s%s", i ? ", " : "", d->streams[i]);
-	}
-}
-
-/* A stream may be named by its path, with or without the first slash, or by its last part where that is unique. */
-static const char *match(const struct description *d, const char *name)
-{
-	const char *found = NULL;
-	for (size_t i = 0; i < d->nstreams; i++) {
-		const char *path = d->streams[i];
-		if (strcmp(path, name) == 0 || strcmp(path + 1, name) == 0)
-			return path;
-		if (strcmp(strrchr(path, '/') + 1, name) == 0) {
-			if (found)
-				return NULL;
-			found = path;
-		}
-	}
-	return found;
-}
-
-static enum status choose(struct description *d, const struct wanted *wanted, const struct walk_report *report, struct error *e)
-{
-	char all[220];
-	list_streams(d, all, sizeof all);
-	if (d->nstreams == 0)
-		return error_set(e, STATUS_NOT_FOUND, "file", report->nexternal ? "links into other files are not followed: copy the data into one file" : NULL,
-				 "the NWB file holds no ElectricalSeries%s", report->nexternal ? ", but links into other files" : "");
-	if (!wanted->stream && d->nstreams > 1)
-		return error_set(e, STATUS_INVALID, "recording", "name one of them", "the file holds several recordings: %s", all);
-	const char *found = wanted->stream ? match(d, wanted->stream) : d->streams[0];
-	if (!found)
-		return error_set(e, STATUS_NOT_FOUND, "recording", "name one of them", "no recording %.60s in the file; it holds: %s", wanted->stream, all);
-	snprintf(d->stream, sizeof d->stream, "%s", found);
-	return STATUS_OK;
+		streams_add(s->d, path, false, s->reply);
+	return !s->d->more_streams;
 }
 
 /* ---- channels ---- */
@@ -286,11 +246,15 @@ enum status nwb_describe(hid_t file, const struct wanted *wanted, struct descrip
 {
 	char path[DATASET_MAX_PATH];
 	struct walk_report report;
+	struct search search = { d, reply };
 	d->layout = "nwb";
-	walk(file, visit, d, &report);
+	walk(file, visit, &search, &report);
 	if (report.stopped)
 		reply_warning(reply, "the file has more objects or deeper groups than are listed (%d, %d)", WALK_MAX_OBJECTS, WALK_MAX_DEPTH);
-	enum status status = choose(d, wanted, &report, e);
+	if (d->nstreams == 0)
+		return error_set(e, STATUS_NOT_FOUND, "file", report.nexternal ? "links into other files are not followed: copy the data into one file" : NULL,
+				 "the NWB file holds no ElectricalSeries%s", report.nexternal ? ", but links into other files" : "");
+	enum status status = streams_choose(d, wanted, e);
 	if (status)
 		return status;
 	if (!path_join(path, sizeof path, d->stream, "data"))

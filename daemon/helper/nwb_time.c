@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/helper/nwb_time.h"
-#include "daemon/helper/attrs.h"
+#include "daemon/helper/fields.h"
+#include "daemon/helper/frame_numbers.h"
 #include "daemon/helper/progress.h"
 
 #include <math.h>
@@ -8,11 +9,6 @@
 #include <string.h>
 
 enum { STEPS = 65536, BLOCK = 131072 };
-
-static enum status bad_rate(const struct description *d, double fs_hz, struct error *e)
-{
-	return error_set(e, STATUS_CORRUPT, "file", "the writer must store the sampling rate in Hz", "the sampling rate of %s is %g", d->stream, fs_hz);
-}
 
 static enum status from_rate(hid_t file, struct description *d, const char *path, struct error *e)
 {
@@ -28,11 +24,8 @@ static enum status from_rate(hid_t file, struct description *d, const char *path
 	H5Dclose(id);
 	if (!ok || !isfinite(start))
 		return error_set(e, STATUS_CORRUPT, "file", NULL, "%s is not one finite number", path);
-	if (!description_rate_ok(rate))
-		return bad_rate(d, rate, e);
-	d->fs_hz = rate;
 	description_one_segment(d, start);
-	return STATUS_OK;
+	return description_rate(d, rate, e);
 }
 
 static bool read_block(hid_t id, hid_t space, hsize_t start, hsize_t count, double *out)
@@ -84,15 +77,6 @@ static double rate_of(double *t, size_t n)
 	return fabs(rate - round(rate)) < 1e-6 * rate ? round(rate) : rate;
 }
 
-static bool start_segment(struct segments *s, int64_t frame, double time)
-{
-	if (s->n == DESCRIPTION_MAX_SEGMENTS)
-		return false;
-	s->frames[s->n][0] = frame;
-	s->start_time_s[s->n++] = time;
-	return true;
-}
-
 /* Cuts [first, first + n) at its gaps; *last is the time before it. */
 static enum status cut(struct description *d, const double *t, size_t n, int64_t first, double *last, struct error *e)
 {
@@ -104,40 +88,48 @@ static enum status cut(struct description *d, const double *t, size_t n, int64_t
 			return error_set(e, STATUS_CORRUPT, "file", NULL, "time stamp %lld of %s is not finite", (long long)first + (long long)i, d->stream);
 		if (first + (int64_t)i != 0 && step > 0 && step <= longest)
 			continue;
-		if (!start_segment(&d->segments, first + (int64_t)i, t[i]))
+		if (!segments_start(&d->segments, first + (int64_t)i, t[i]))
 			return error_set(e, STATUS_UNSUPPORTED, "file", "cut the recording into shorter ones", "%s has more than %d gaps", d->stream,
 					 DESCRIPTION_MAX_SEGMENTS - 1);
 	}
 	return STATUS_OK;
 }
 
-static void close_segments(struct segments *s, int64_t nframes)
+static enum status scan(hid_t id, hid_t space, struct description *d, double *block, struct reply *reply, struct error *e)
 {
-	for (size_t i = 0; i < s->n; i++)
-		s->frames[i][1] = (i + 1 < s->n ? s->frames[i + 1][0] : nframes) - s->frames[i][0];
-}
-
-static enum status scan(hid_t id, hid_t space, struct description *d, double *block, struct error *e)
-{
-	size_t n = d->nframes < STEPS ? d->nframes : STEPS;
 	double last = 0;
 	enum status status = STATUS_OK;
-	if (!read_block(id, space, 0, n, block))
-		return error_set(e, STATUS_CORRUPT, "file", NULL, "the time stamps of %s cannot be read", d->stream);
-	d->fs_hz = rate_of(block, n);
-	if (!description_rate_ok(d->fs_hz))
-		return bad_rate(d, d->fs_hz, e);
-	for (size_t at = 0; at < d->nframes && !status; at += n) {
+	for (size_t at = 0, n; at < d->nframes && !status; at += n) {
 		n = d->nframes - at < BLOCK ? d->nframes - at : BLOCK;
 		if (!read_block(id, space, at, n, block))
 			return error_set(e, STATUS_CORRUPT, "file", NULL, "the time stamps of %s cannot be read", d->stream);
 		status = cut(d, block, n, (int64_t)at, &last, e);
 	}
-	close_segments(&d->segments, (int64_t)d->nframes);
+	segments_close(&d->segments, (int64_t)d->nframes);
+	if (!status && d->segments.n > 1)
+		reply_warning(reply, "%s has gaps: %zu segments", d->stream, d->segments.n);
 	return status;
 }
 
-static enum status from_timestamps(hid_t file, struct description *d, const char *path, struct error *e)
+/* Time stamps say when segments start, sample numbers where. */
+static enum status from_sync(hid_t file, struct description *d, hid_t stamps, hid_t space, const char *path, struct reply *reply, struct error *e)
+{
+	enum status status = frame_numbers_read(file, path, d, reply, e);
+	for (size_t i = 0; i < d->segments.n && !status; i++)
+		if (!read_block(stamps, space, (hsize_t)d->segments.frames[i][0], 1, &d->segments.start_time_s[i]) || !isfinite(d->segments.start_time_s[i]))
+			status = error_set(e, STATUS_CORRUPT, "file", NULL, "the time stamps of %s cannot be read", d->stream);
+	return status;
+}
+
+static enum status find_rate(hid_t id, hid_t space, struct description *d, double *block, struct error *e)
+{
+	size_t n = d->nframes < STEPS ? d->nframes : STEPS;
+	if (!read_block(id, space, 0, n, block))
+		return error_set(e, STATUS_CORRUPT, "file", NULL, "the time stamps of %s cannot be read", d->stream);
+	return description_rate(d, rate_of(block, n), e);
+}
+
+static enum status from_timestamps(hid_t file, struct description *d, const char *path, const char *sync, struct reply *reply, struct error *e)
 {
 	hid_t id;
 	enum status status = dataset_open_any(file, path, &id, e);
@@ -146,12 +138,14 @@ static enum status from_timestamps(hid_t file, struct description *d, const char
 	hid_t space = H5Dget_space(id), type = H5Dget_type(id);
 	hssize_t n = H5Sget_simple_extent_npoints(space);
 	double *block = malloc(BLOCK * sizeof *block);
-	if (H5Sget_simple_extent_ndims(space) != 1 || n < 0 || (uint64_t)n != d->nframes || H5Tget_class(type) != H5T_FLOAT)
+	if (H5Sget_simple_extent_ndims(space) != 1 || n < 0 || (uint64_t)n != d->nframes || H5Tget_class(type) != H5T_FLOAT || !type_sound(type))
 		status = error_set(e, STATUS_CORRUPT, "file", NULL, "%s has %lld time stamps for %zu frames", path, (long long)n, d->nframes);
 	else if (!block)
 		status = error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for time stamps");
 	else
-		status = scan(id, space, d, block, e);
+		status = find_rate(id, space, d, block, e);
+	if (!status)
+		status = field_exists(file, sync) ? from_sync(file, d, id, space, sync, reply, e) : scan(id, space, d, block, reply, e);
 	free(block);
 	H5Tclose(type);
 	H5Sclose(space);
@@ -161,15 +155,13 @@ static enum status from_timestamps(hid_t file, struct description *d, const char
 
 enum status nwb_time(hid_t file, struct description *d, struct reply *reply, struct error *e)
 {
-	char start[DATASET_MAX_PATH], stamps[DATASET_MAX_PATH];
-	if (!path_join(start, sizeof start, d->stream, "starting_time") || !path_join(stamps, sizeof stamps, d->stream, "timestamps"))
+	char start[DATASET_MAX_PATH], stamps[DATASET_MAX_PATH], sync[DATASET_MAX_PATH];
+	if (!path_join(start, sizeof start, d->stream, "starting_time") || !path_join(stamps, sizeof stamps, d->stream, "timestamps") ||
+	    !path_join(sync, sizeof sync, d->stream, "sync"))
 		return error_set(e, STATUS_UNSUPPORTED, "recording", NULL, "the path of the recording is too long");
 	if (H5Lexists(file, start, H5P_DEFAULT) > 0)
 		return from_rate(file, d, start, e);
 	if (H5Lexists(file, stamps, H5P_DEFAULT) <= 0)
 		return error_set(e, STATUS_CORRUPT, "file", NULL, "%s has neither starting_time nor timestamps", d->stream);
-	enum status status = from_timestamps(file, d, stamps, e);
-	if (!status && d->segments.n > 1)
-		reply_warning(reply, "%s has gaps: %zu segments", d->stream, d->segments.n);
-	return status;
+	return from_timestamps(file, d, stamps, sync, reply, e);
 }

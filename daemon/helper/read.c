@@ -14,10 +14,11 @@ static enum status read_frames(const struct dataset *d, unsigned axis, const hsi
 	if (__builtin_mul_overflow(nbytes, count[0], &nbytes) || __builtin_mul_overflow(nbytes, count[1], &nbytes))
 		return error_set(e, STATUS_CORRUPT, "file", NULL, "%s has more bytes than can be counted", d->path);
 	void *data = malloc(nbytes ? nbytes : 1);
-	hid_t memory = H5Screate_simple((int)d->rank, count, NULL), space = H5Dget_space(d->id);
+	const hsize_t one[1] = { start[0] * d->flat }, n[1] = { count[0] * d->flat };
+	hid_t memory = H5Screate_simple((int)d->rank, d->flat ? n : count, NULL), space = H5Dget_space(d->id);
 	if (!data)
 		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for %zu bytes of %s", nbytes, d->path);
-	if (nbytes && (H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+	if (nbytes && (H5Sselect_hyperslab(space, H5S_SELECT_SET, d->flat ? one : start, NULL, d->flat ? n : count, NULL) < 0 ||
 		       H5Dread(d->id, d->memory_type, memory, space, H5P_DEFAULT, data) < 0)) {
 		char reason[160];
 		file_reason(reason, sizeof reason);
@@ -44,17 +45,18 @@ enum status read_run(const struct request *request, struct reply *reply, struct 
 	hid_t file;
 	const char *path = NULL, *dtype = NULL;
 	int axis = 0;
-	json_int_t start = 0, count = 0;
+	json_int_t start = 0, count = 0, flat = 0;
 	/* More keys: what plugins_load has used. */
-	if (json_unpack(request->m.header, "{s:s, s:s, s:i, s:I, s:I}", "dataset", &path, "dtype", &dtype, "axis", &axis, "start", &start, "count",
-			&count) != 0 || axis < 0 || axis > 1 || start < 0 || count < 0)
+	if (json_unpack(request->m.header, "{s:s, s:s, s:i, s:I, s:I, s:I}", "dataset", &path, "dtype", &dtype, "axis", &axis, "flat", &flat, "start", &start,
+			"count", &count) != 0 || axis < 0 || axis > 1 || flat < 0 || start < 0 || count < 0)
 		return error_set(e, STATUS_INTERNAL, NULL, NULL, "bad parameters of read");
 	enum status status = file_open(request->fd, &file, e);
 	if (!status)
 		status = dataset_open(file, path, &d, e);
-	if (status)
-		return status;
-	status = plugins_check(d.id, d.path, chunk_bytes(&d), e);
+	if (!status && flat)
+		status = dataset_flatten(&d, (uint64_t)flat, e);
+	if (!status)
+		status = plugins_check(d.id, d.path, chunk_bytes(&d), e);
 	if (status)
 		return status;
 	if (dtype_from_name(dtype) != d.dtype)

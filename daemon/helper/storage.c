@@ -15,7 +15,7 @@ struct chunk {
 };
 
 struct grid {
-	hsize_t dims[2];  /* of a chunk; dims[1] = 1 for a 1-D dataset */
+	hsize_t dims[2];  /* of a chunk; dims[1] = 1 for a 1-D dataset; of a flat one, in (frames, channels) */
 	uint64_t n[2];    /* chunks along each axis */
 	uint64_t count;
 };
@@ -104,7 +104,7 @@ static enum status fill_table(const struct dataset *d, const struct grid *g, uin
 	uint64_t i = 0;
 	for (uint64_t row = 0; row < g->n[0]; row++)
 		for (uint64_t column = 0; column < g->n[1]; column++, i++) {
-			const hsize_t offset[2] = { row * g->dims[0], column * g->dims[1] };
+			const hsize_t offset[2] = { row * g->dims[0] * (d->flat ? d->flat : 1), column * g->dims[1] };
 			if (!locate(d, offset, &table[i]))
 				return error_set(e, STATUS_CORRUPT, "file", truncated, "chunk %" PRIu64 " of %s cannot be found in the file's index", i, d->path);
 			if (table[i].address > file_size || table[i].nbytes > file_size - table[i].address)
@@ -119,6 +119,10 @@ static enum status chunk_grid(const struct dataset *d, hid_t dcpl, struct grid *
 	uint64_t nbytes = dtype_size(d->dtype);
 	if (H5Pget_chunk(dcpl, (int)d->rank, g->dims) != (int)d->rank || !g->dims[0] || !g->dims[1])
 		return error_set(e, STATUS_CORRUPT, "file", NULL, "the chunks of %s cannot be understood", d->path);
+	if (d->flat) {
+		g->dims[0] /= d->flat;
+		g->dims[1] = d->flat;
+	}
 	if (__builtin_mul_overflow(nbytes, g->dims[0], &nbytes) || __builtin_mul_overflow(nbytes, g->dims[1], &nbytes) || nbytes > STORAGE_MAX_CHUNK_BYTES)
 		return error_set(e, STATUS_UNSUPPORTED, "file", "rewrite it with h5repack and chunks of about 1 MB", "the chunks of %s are larger than %d MiB",
 				 d->path, STORAGE_MAX_CHUNK_BYTES >> 20);
@@ -197,8 +201,15 @@ static void add_fill(const struct dataset *d, hid_t dcpl, struct reply *reply)
 static void add_chunk_dims(const struct dataset *d, hid_t dcpl, struct reply *reply)
 {
 	hsize_t dims[2] = { 1, 1 };
-	if (H5Pget_chunk(dcpl, (int)d->rank, dims) == (int)d->rank)
+	if (!d->flat && H5Pget_chunk(dcpl, (int)d->rank, dims) == (int)d->rank)
 		json_object_set_new(reply->result, "chunk_dims", json_pack("[I, I]", (json_int_t)dims[0], (json_int_t)dims[1]));
+}
+
+/* A flat dataset whose chunks hold no whole frames is no grid of chunks in (frames, channels). */
+static bool whole_frames(const struct dataset *d, hid_t dcpl)
+{
+	hsize_t n = 0;
+	return !d->flat || (H5Pget_chunk(dcpl, 1, &n) == 1 && n % d->flat == 0);
 }
 
 enum status storage_describe(const struct dataset *d, uint64_t file_size, struct reply *reply, struct error *e)
@@ -208,12 +219,14 @@ enum status storage_describe(const struct dataset *d, uint64_t file_size, struct
 	bool decodable;
 	json_t *filters = json_array();
 	json_object_set_new(reply->result, "filters", filters);
+	if (d->flat)
+		json_object_set_new(reply->result, "flat", json_true());
 	enum status status = add_filters(dcpl, d->path, filters, &decodable, e);
 	if (status)
 		return status;
 	add_fill(d, dcpl, reply);
 	const char *storage = layout == H5D_CHUNKED ? "chunked" : layout == H5D_CONTIGUOUS ? "contiguous" : "helper";
-	if (!d->plain || !decodable)
+	if (!d->plain || !decodable || (layout == H5D_CHUNKED && !whole_frames(d, dcpl)))
 		storage = "helper";
 	if (layout == H5D_CHUNKED && strcmp(storage, "helper") == 0)
 		add_chunk_dims(d, dcpl, reply);

@@ -48,7 +48,8 @@ static json_t *filter_list(const struct recording *rec)
 
 void describe_recording(struct request *r, const struct recording *rec)
 {
-	static const char *const storages[] = { [STORAGE_CONTIGUOUS] = "contiguous", [STORAGE_CHUNKED] = "chunked", [STORAGE_HELPER] = "helper" };
+	static const char *const storages[] = { [STORAGE_CONTIGUOUS] = "contiguous", [STORAGE_CHUNKED] = "chunked", [STORAGE_HELPER] = "helper",
+					       [STORAGE_SPARSE] = "sparse" };
 	int64_t total = 0;
 	for (size_t i = 0; i < rec->nsegments; i++)
 		total += rec->segments[i].nframes;
@@ -88,7 +89,7 @@ enum step open_step(struct request *r, const struct executor *ex)
 {
 	struct source *s = r->state;
 	(void)ex;
-	if (source_open(s, &r->error) == STATUS_OK)
+	if (source_open_pieces(s, &r->error) == STATUS_OK)
 		describe_recording(r, s->recording);
 	return STEP_DONE;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * read: frames of a recording, as stored or in microvolts, all channels or some.
+ * read: frames of a recording, as stored or in microvolts, all channels or some; and, if asked for, which of them were recorded.
  */
 #include "daemon/operations/operations.h"
 #include "daemon/source.h"
@@ -11,11 +11,12 @@
 struct reading {
 	struct source source;
 	const json_t *channels;
-	bool scaled;
+	bool scaled, recorded;
 	size_t *columns, ncolumns;  /* channels wanted */
 	uint8_t *out;
 	size_t row_out;             /* bytes of a frame of the result */
 	uint8_t *block;
+	uint8_t *kept, *kept_block; /* which samples were recorded: of the result, of a block */
 	size_t capacity;            /* frames */
 	int64_t at;                 /* next frame to read */
 	bool open;
@@ -38,6 +39,7 @@ enum step read_begin(struct request *r)
 		d->source.segment = 0;
 	d->channels = params_list(&p, "channels");
 	d->scaled = params_bool(&p, "scaled", false);
+	d->recorded = params_bool(&p, "recorded", false);
 	return params_end(&p) ? STEP_DONE : STEP_IO;
 }
 
@@ -62,9 +64,10 @@ static enum status allocate(struct reading *d, struct request *r)
 {
 	const struct config *c = &r->settings->config;
 	struct source *s = &d->source;
-	size_t item = d->scaled ? sizeof(float) : dtype_size(s->dtype), nframes = (size_t)source_total(s), nbytes;
+	size_t item = d->scaled ? sizeof(float) : dtype_size(s->dtype), nframes = (size_t)source_total(s), nbytes, all;
 	d->row_out = d->ncolumns * item;
-	if (__builtin_mul_overflow(nframes, d->row_out, &nbytes) || nbytes > (size_t)c->limits_result_bytes) {
+	if (__builtin_mul_overflow(nframes, d->row_out, &nbytes) || __builtin_mul_overflow(nframes, d->row_out + d->recorded * d->ncolumns, &all) ||
+	    all > (size_t)c->limits_result_bytes) {
 		error_set(&r->error, STATUS_TOO_LARGE, "stop", "read fewer frames at once, or raise limits.result_bytes", "%zu frames of %zu channels", nframes,
 			  d->ncolumns);
 		r->error.limit = c->limits_result_bytes;
@@ -75,8 +78,10 @@ static enum status allocate(struct reading *d, struct request *r)
 	d->capacity = source_span(s, READ_BLOCK_BYTES / source_frame_bytes(s) + 1, (size_t)c->limits_work_bytes);
 	d->out = malloc(nbytes + 1);
 	d->block = malloc(d->capacity * source_frame_bytes(s));
+	d->kept = d->recorded ? malloc(nframes * d->ncolumns + 1) : NULL;
+	d->kept_block = d->recorded ? malloc(d->capacity * s->nchannels) : NULL;
 	d->at = s->parts[0].start;
-	return d->out && d->block ? STATUS_OK : error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory for %zu frames", nframes);
+	return d->out && d->block && (!d->recorded || (d->kept && d->kept_block)) ? STATUS_OK : error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory for %zu frames", nframes);
 }
 
 /* One sample of any type as f64; exact but for 64-bit integers above 2^53. */
@@ -117,6 +122,30 @@ static void pick(const struct reading *d, size_t nframes, uint8_t *dst)
 		}
 }
 
+static enum status copy_recorded(struct reading *d, size_t n, const struct executor *ex, struct error *e)
+{
+	struct source *s = &d->source;
+	uint8_t *dst = d->kept + (size_t)(d->at - s->parts[0].start) * d->ncolumns;
+	enum status status = source_recorded(s, s->parts[0].segment, d->at, n, ex, d->kept_block, e);
+	for (size_t t = 0; t < n && !status; t++)
+		for (size_t i = 0; i < d->ncolumns; i++)
+			dst[t * d->ncolumns + i] = d->kept_block[t * s->nchannels + d->columns[i]];
+	return status;
+}
+
+static enum step finish(struct reading *d, struct request *r)
+{
+	const struct source_part *part = &d->source.parts[0];
+	uint64_t shape[2] = { (uint64_t)(part->stop - part->start), d->ncolumns };
+	uint8_t *out = d->out, *kept = d->kept;
+	d->out = d->kept = NULL;
+	r->result = json_object();
+	request_add_array(r, "traces", d->scaled ? DTYPE_F32 : d->source.dtype, 2, shape, out);
+	if (d->recorded)
+		request_add_array(r, "recorded", DTYPE_BOOL, 2, shape, kept);
+	return STEP_DONE;
+}
+
 static enum step copy_block(struct reading *d, struct request *r, const struct executor *ex)
 {
 	struct source *s = &d->source;
@@ -124,20 +153,16 @@ static enum step copy_block(struct reading *d, struct request *r, const struct e
 	int64_t capacity = (int64_t)d->capacity, n = capacity - d->at % capacity;
 	if (n > part->stop - d->at)
 		n = part->stop - d->at;
-	if (n == 0) {
-		uint64_t shape[2] = { (uint64_t)(part->stop - part->start), d->ncolumns };
-		uint8_t *out = d->out;
-		d->out = NULL;
-		r->result = json_object();
-		request_add_array(r, "traces", d->scaled ? DTYPE_F32 : s->dtype, 2, shape, out);
-		return STEP_DONE;
-	}
+	if (n == 0)
+		return finish(d, r);
 	uint8_t *dst = d->out + (size_t)(d->at - part->start) * d->row_out;
 	bool as_stored = !d->scaled && !d->channels;
 	if (source_read(s, part->segment, d->at, (size_t)n, ex, as_stored ? dst : d->block, &r->error) != STATUS_OK)
 		return STEP_DONE;
 	if (!as_stored)
 		pick(d, (size_t)n, dst);
+	if (d->recorded && copy_recorded(d, (size_t)n, ex, &r->error) != STATUS_OK)
+		return STEP_DONE;
 	d->at += n;
 	return source_waits(s) ? STEP_IO : STEP_COMPUTE;
 }
@@ -148,7 +173,7 @@ enum step read_step(struct request *r, const struct executor *ex)
 	if (d->open)
 		return copy_block(d, r, ex);
 	d->open = true;
-	if (source_open(&d->source, &r->error) != STATUS_OK || choose_channels(d, &r->error) != STATUS_OK || allocate(d, r) != STATUS_OK)
+	if (source_open_pieces(&d->source, &r->error) != STATUS_OK || choose_channels(d, &r->error) != STATUS_OK || allocate(d, r) != STATUS_OK)
 		return STEP_DONE;
 	return source_waits(&d->source) ? STEP_IO : STEP_COMPUTE;
 }
@@ -160,5 +185,7 @@ void read_end(struct request *r)
 	free(d->columns);
 	free(d->out);
 	free(d->block);
+	free(d->kept);
+	free(d->kept_block);
 	free(d);
 }

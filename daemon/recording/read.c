@@ -5,10 +5,13 @@
  *   contiguous   pread straight into the result where it is stored as (frames, channels), else tiles that are transposed
  *   chunked      one piece for each chunk, or for a few narrow ones: pread, undo filters, crop and transpose into the result
  *   helper       one helper process for each piece of about 16 MiB, for what only libhdf5 can decode
+ *
+ * and sparse.c, which takes bytes in one of these ways and decodes event records.
  */
 #include "daemon/recording/copy.h"
 #include "daemon/recording/helper_call.h"
 #include "daemon/recording/pieces.h"
+#include "daemon/recording/sparse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -272,8 +275,8 @@ static enum status helper_piece(void *arg, size_t i, struct chunk_scratch *s, st
 	const size_t n = to - from;
 	const uint64_t nstored = stored_channels(r);
 	struct helper_reply reply;
-	json_t *params = json_pack("{s:s, s:s, s:i, s:I, s:I}", "dataset", r->dataset, "dtype", dtype_name(r->dtype), "axis", r->time_axis, "start",
-				   (json_int_t)from, "count", (json_int_t)n);
+	json_t *params = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I}", "dataset", r->dataset, "dtype", dtype_name(r->dtype), "axis", r->time_axis, "flat",
+				   (json_int_t)(r->flat ? nstored : 0), "start", (json_int_t)from, "count", (json_int_t)n);
 	json_t *filters = json_array();
 	for (size_t k = 0; k < r->nfilters; k++)
 		json_array_append_new(filters, json_integer(r->filters[k].id));
@@ -322,6 +325,8 @@ enum status recording_read(const struct recording *r, size_t segment, int64_t st
 	enum status status = check_range(r, segment, start, nframes, e);
 	if (status || nframes == 0)
 		return status;
+	if (r->storage == STORAGE_SPARSE)
+		return sparse_read(r, r->segments[segment].first_frame + start, nframes, ex, helper, cancel, dst, NULL, e);
 	struct job j = { .r = r, .helper = helper, .first = (uint64_t)(r->segments[segment].first_frame + start), .nframes = nframes, .dst = dst,
 			 .size = dtype_size(r->dtype) };
 	j.row_bytes = r->nchannels * j.size;
@@ -334,6 +339,18 @@ enum status recording_read(const struct recording *r, size_t segment, int64_t st
 		status = read_by_helper(&j, &p, ex, e);
 	free(j.grid_columns);
 	return status;
+}
+
+enum status recording_recorded(const struct recording *r, size_t segment, int64_t start, size_t nframes, const struct executor *ex,
+			       const struct helper_limits *helper, const atomic_bool *cancel, uint8_t *dst, struct error *e)
+{
+	enum status status = check_range(r, segment, start, nframes, e);
+	if (status || nframes == 0)
+		return status;
+	if (r->storage == STORAGE_SPARSE)
+		return sparse_read(r, r->segments[segment].first_frame + start, nframes, ex, helper, cancel, NULL, dst, e);
+	memset(dst, 1, nframes * r->nchannels);
+	return STATUS_OK;
 }
 
 size_t recording_span(const struct recording *r, size_t wanted, size_t budget)

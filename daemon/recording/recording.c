@@ -7,6 +7,7 @@
 #include "daemon/recording/chunk.h"
 #include "daemon/recording/helper_call.h"
 #include "daemon/recording/raw/raw.h"
+#include "daemon/recording/sparse.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -327,6 +328,7 @@ static enum status take_storage(struct recording *r, const struct helper_reply *
 {
 	const json_t *result = reply->result, *dims = json_object_get(result, "chunk_dims");
 	const char *storage = json_string_value(json_object_get(result, "storage"));
+	r->flat = json_is_true(json_object_get(result, "flat"));
 	r->partial_unfiltered = json_is_true(json_object_get(result, "partial_unfiltered"));
 	if (!storage || !take_fill(r, result) || (dims && !take_pair(dims, r->chunk_dims, 1ull << 53)))
 		return nonsense(e, "storage");
@@ -356,8 +358,10 @@ static enum status take_answer(struct recording *r, const struct helper_reply *r
 		status = take_rows(r, reply, e);
 	if (!status)
 		status = take_segments(r, reply, e);
+	if (!status && json_object_get(reply->result, "sparse_bytes"))
+		status = sparse_take(r, reply, e);
 	if (!status)
-		status = take_storage(r, reply, e);
+		status = take_storage(r->sparse ? r->sparse->bytes : r, reply, e);
 	if (status == STATUS_NO_MEMORY)
 		error_set(e, status, NULL, NULL, "no memory for the description of a recording");
 	return status;
@@ -474,6 +478,7 @@ void recording_unref(struct recording *r)
 	free(r->channel_rows);
 	free(r->chunks);
 	free(r->shifts);
+	sparse_free(r->sparse);
 	free(r->file);
 	free(r->side_file);
 	free(r->stream);

@@ -28,8 +28,8 @@ struct recording_name {
 	const char *roots;           /* directories that the other files of a recording must lie in (raw/); NULL: none is opened */
 };
 
-enum recording_storage { STORAGE_CONTIGUOUS, STORAGE_CHUNKED, STORAGE_HELPER };
-enum { RECORDING_MAX_FILTERS = 8, RECORDING_MAX_SEGMENTS = 1024, RECORDING_MAX_STREAMS = 64 };
+enum recording_storage { STORAGE_CONTIGUOUS, STORAGE_CHUNKED, STORAGE_HELPER, STORAGE_SPARSE };
+enum { RECORDING_MAX_FILTERS = 8, RECORDING_MAX_SEGMENTS = 1024, RECORDING_MAX_STREAMS = 256 };
 
 struct recording_chunk {
 	uint64_t address;            /* in the file; chunks with nbytes 0 are missing (fill value) */
@@ -80,7 +80,8 @@ struct recording {
 	char *dataset;               /* path, for the helper */
 	int time_axis;               /* of the dataset: 0 (frames, channels) or 1 (channels, frames) */
 	size_t *channel_rows;        /* [nchannels] position of each channel in the dataset's channel axis; NULL: 0, 1, 2, ... */
-	uint64_t dims[2];            /* of the dataset; dims[1] = 1 for a 1-D one */
+	uint64_t dims[2];            /* of the dataset; dims[1] = 1 for a 1-D one, unless it is flat */
+	bool flat;                   /* 1-D in the file, frame after frame */
 	uint64_t address;            /* contiguous: first byte of the data */
 	uint64_t chunk_dims[2];
 	size_t nfilters;
@@ -89,6 +90,7 @@ struct recording {
 	uint8_t fill[16];            /* fill value, dtype bytes */
 	struct recording_chunk *chunks; /* row-major over the chunk grid, [ceil(dims[0]/chunk_dims[0]) * ceil(dims[1]/chunk_dims[1])] */
 	size_t nchunks;
+	struct sparse *sparse;       /* STORAGE_SPARSE: only pieces were recorded (sparse.h) */
 };
 
 struct helper_limits {
@@ -117,6 +119,10 @@ bool recording_stale(const struct recording *r);
  * cancel (may be NULL) is polled between chunks: STATUS_CANCELLED. */
 enum status recording_read(const struct recording *r, size_t segment, int64_t start, size_t nframes, const struct executor *ex,
 			   const struct helper_limits *helper, const atomic_bool *cancel, void *dst, struct error *e);
+
+/* Which of these samples were recorded, 1 or 0, [nframes][nchannels]: all, but where only pieces around events were kept. */
+enum status recording_recorded(const struct recording *r, size_t segment, int64_t start, size_t nframes, const struct executor *ex,
+			       const struct helper_limits *helper, const atomic_bool *cancel, uint8_t *dst, struct error *e);
 
 /* A good number of frames to read at once, near `wanted`: whole chunk rows, bounded by `budget` bytes of decoded data. */
 size_t recording_span(const struct recording *r, size_t wanted, size_t budget);

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:?usage: run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- sp message config params helper_reply codecs raw parse program
+[ $# -gt 0 ] || set -- sp message config params helper_reply codecs raw sparse parse program
 dir=${FUZZ_DIR:-build/fuzz}
 sources_sp="protocol/sp.c"
 sources_message="protocol/message.c protocol/dtype.c protocol/error.c protocol/status.c"
@@ -16,6 +16,7 @@ sources_helper_reply="daemon/recording/helper_reply.c $sources_message"
 sources_codecs="daemon/recording/codecs.c $(echo daemon/recording/codec_*.c) daemon/recording/filters.c"
 libs_codecs="$(pkg-config --libs libdeflate liblz4 libzstd blosc)"
 sources_raw="daemon/recording/raw/side.c daemon/recording/raw/probe.c daemon/recording/raw/spikeglx.c daemon/recording/raw/open_ephys.c protocol/error.c protocol/status.c"
+sources_sparse="daemon/recording/sparse.c $sources_message"
 sources_parse="kernels/compiler/arena.c kernels/compiler/source.c kernels/compiler/lex.c kernels/compiler/lex_literal.c kernels/compiler/parse.c
 	kernels/compiler/parse_expression.c kernels/compiler/parse_statement.c protocol/error.c protocol/status.c"
 # Every file of the compiler; functions.c names 512-bit vectors, which gcc compiles for any machine. clang 14 has no _Float16 and no CMPLX.

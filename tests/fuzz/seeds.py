@@ -50,6 +50,21 @@ for name, header in {"ok": {"status": "OK", "code": 0, "result": {"a": 1}}, "bad
     save("helper_reply", name, body(header, kind=2))
 save("helper_reply", "array", body({"status": "OK", "result": {}, "arrays": [ARRAY]}, bytes(16), kind=2))
 
+
+
+def event_range(first, samples):
+    return struct.pack("<qq", first, first + len(samples)) + struct.pack(f"<{len(samples)}h", *samples)
+
+
+def record(channel, *ranges):
+    return struct.pack("<ii", channel, sum(map(len, ranges))) + b"".join(ranges)
+
+
+piece, other = event_range(100, [1, -2, 3]), event_range(120, [])
+for name, block in {"one": record(-1, piece), "two": record(-1, piece, other) + record(7, event_range(130, list(range(40)))), "none": b"",
+                    "short": record(0, piece)[:-1], "stranger": record(5, piece), "outside": record(0, event_range(99, [1]))}.items():
+    save("sparse", name, bytes([3, 200, 0, 200]) + block)
+
 save("config", "shipped", (ROOT / "config/spiked.conf").read_bytes())
 save("config", "few", b"[limits]\nqueue = 12\nmessage_bytes = 1MiB ; why\n[compute]\nthreads=2\n")
 save("config", "set", b"limits.deadline=5min")

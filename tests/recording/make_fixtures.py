@@ -8,47 +8,11 @@ For each case the manifest holds the file, how to name the recording, and either
 order, as h5py reads them) with scale, ids, segments and storage, or the expected status and a piece of its message.
 """
 import ctypes
-import json
-import os
-import sys
 
 import codec_fixtures
 import h5py
 import numpy as np
-
-out = sys.argv[1]
-os.makedirs(out, exist_ok=True)
-cases = []
-rng = np.random.default_rng(1)
-FRAMES, CHANNELS = 1000, 7
-
-
-def path(name):
-    return os.path.join(out, name)
-
-
-def traces(dtype="<i2", shape=(FRAMES, CHANNELS)):
-    x = rng.normal(0, 40, shape).cumsum(0) * 0.1
-    if np.dtype(dtype).kind == "u":
-        x = np.abs(x)
-    return x.astype(dtype)
-
-
-def good(name, file, x, **more):
-    """A case that opens; x is (frames, channels)."""
-    x = np.ascontiguousarray(x.reshape(len(x), -1) if x.ndim == 1 else x)
-    native = x.astype(x.dtype.newbyteorder("<"))
-    native.tofile(path(name + ".raw"))
-    cases.append(dict(name=name, file=file, status="OK", raw=name + ".raw", num_channels=x.shape[1], num_frames=len(x),
-                      dtype=native.dtype.str, **more))
-
-
-def bad(name, file, status, message, **more):
-    cases.append(dict(name=name, file=file, status=status, message=message, **more))
-
-
-def text(s):
-    return np.array(s, dtype=h5py.string_dtype())
+from fixtures_common import CHANNELS, FRAMES, bad, good, path, text, traces, write_manifest
 
 
 def nwb(file, series, n_electrodes=CHANNELS, names=False, positions=True, **kwargs):
@@ -279,9 +243,23 @@ bad("electrodes", "electrodes.nwb", "CORRUPT", "electrodes list 5")
 nwb("no_time.nwb", {AP: lambda g: g.create_dataset("data", data=x)})
 bad("no_time", "no_time.nwb", "CORRUPT", "neither")
 nwb("no_series.nwb", {})
+t[:] = np.arange(FRAMES) / 30000.0 + 10
+number = np.arange(FRAMES) + 123456789
+number[300:] += 15  # a pause that the time stamps do not show
+nwb("sync.nwb", {AP: series(x, timestamps=t)})
+with h5py.File(path("sync.nwb"), "r+") as f:
+    f[AP + "/sync"] = number
+good("sync", "sync.nwb", x, fs=30000.0, segments=[[0, 300, 10.0], [300, 700, float(t[300])]])
+nwb("sync_short.nwb", {AP: series(x, timestamps=t)})
+with h5py.File(path("sync_short.nwb"), "r+") as f:
+    f[AP + "/sync"] = number[1:]
+bad("sync_short", "sync_short.nwb", "CORRUPT", "999 frame numbers")
 bad("no_series", "no_series.nwb", "NOT_FOUND", "no ElectricalSeries")
 nwb("text_data.nwb", {AP: lambda g: g.create_dataset("data", data="hello")})
 bad("text_data", "text_data.nwb", "UNSUPPORTED", "numbers")
 
-json.dump(cases, open(path("manifest.json"), "w"), indent=1)
-print(f"{len(cases)} cases in {out}")
+# ---- other layouts, a file for each family ----
+import fixtures_lab  # noqa: E402, F401
+import fixtures_mea  # noqa: E402, F401
+
+write_manifest()

@@ -159,7 +159,7 @@ static void check(bool ok, const char *name, const char *what)
 
 static void check_description(const struct recording *r, const json_t *c, const char *name)
 {
-	static const char *const storages[] = { "contiguous", "chunked", "helper" };
+	static const char *const storages[] = { "contiguous", "chunked", "helper", "sparse" };
 	json_t *ids = json_object_get(c, "channel_ids"), *segments = json_object_get(c, "segments"), *filters = json_object_get(c, "filters");
 	check(r->nchannels == (size_t)number_of(c, "num_channels", -1), name, "channels");
 	check(strcmp(dtype_name(r->dtype), text_of(c, "dtype")) == 0, name, "dtype");
@@ -179,6 +179,11 @@ static void check_description(const struct recording *r, const json_t *c, const 
 	json_t *location = json_object_get(c, "location1");
 	check(!location || (r->locations && r->ndim_locations == 2 && r->locations[2] == json_number_value(json_array_get(location, 0)) &&
 			    r->locations[3] == json_number_value(json_array_get(location, 1))), name, "locations");
+	json_t *locations = json_object_get(c, "locations");
+	check(!locations || (r->locations && r->ndim_locations == 2 && json_array_size(locations) == r->nchannels), name, "locations");
+	for (size_t i = 0; i < json_array_size(locations) && r->locations; i++)
+		for (size_t k = 0; k < 2; k++)
+			check(r->locations[2 * i + k] == json_number_value(json_array_get(json_array_get(locations, i), k)), name, "location");
 	check(!segments || r->nsegments == json_array_size(segments), name, "number of segments");
 	for (size_t i = 0; i < json_array_size(segments) && i < r->nsegments; i++) {
 		json_t *s = json_array_get(segments, i);
@@ -200,6 +205,26 @@ static void check_range(const struct recording *r, size_t segment, int64_t start
 	check(memcmp(got, expected + (size_t)(r->segments[segment].first_frame + start) * row, n * row) == 0, name, "samples");
 	check(memcmp(got + n * row, "ZZZZZZZZ", 8) == 0, name, "written past the end");
 	free(got);
+}
+
+static void check_recorded(const struct recording *r, const json_t *c, const char *name)
+{
+	char path[1024];
+	size_t nbytes;
+	struct error e = { 0 };
+	if (!text_of(c, "recorded"))
+		return;
+	snprintf(path, sizeof path, "%s/%s", fixtures, text_of(c, "recorded"));
+	char *expected = load(path, &nbytes);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(expected);
+	for (size_t s = 0; s < r->nsegments; s++) {
+		size_t n = (size_t)r->segments[s].nframes, start = n / 3, count = n / 2 * r->nchannels;
+		uint8_t *got = malloc(count + 1);
+		check(recording_recorded(r, s, (int64_t)start, n / 2, &two_threads, &limits, NULL, got, &e) == STATUS_OK, name, e.message);
+		check(memcmp(got, expected + ((size_t)r->segments[s].first_frame + start) * r->nchannels, count) == 0, name, "recorded");
+		free(got);
+	}
+	free(expected);
 }
 
 static void check_samples(const struct recording *r, const json_t *c, const char *name)
@@ -238,6 +263,7 @@ static void test_fixtures(void)
 		if (r && want == STATUS_OK) {
 			check_description(r, c, name);
 			check_samples(r, c, name);
+			check_recorded(r, c, name);
 		}
 		recording_unref(r);
 	}
@@ -430,7 +456,7 @@ static void try_all(const char *path, const json_t *c)
 
 static void test_lying_helper(void)
 {
-	static const char *const names[] = { "all_filters", "contiguous", "gap" };
+	static const char *const names[] = { "all_filters", "contiguous", "gap", "brw4_sparse", "brw3_ragged", "mcs" };
 	char answer[600], script[700], path[1024];
 	struct helper_limits saved = limits;
 	snprintf(answer, sizeof answer, "%s/answer", scratch_dir);
@@ -438,14 +464,14 @@ static void test_lying_helper(void)
 	for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
 		struct helper_reply reply;
 		struct error e;
-		snprintf(path, sizeof path, "%s/%s.nwb", fixtures, names[k]);
+		snprintf(path, sizeof path, "%s/%s", fixtures, text_of(find_case(names[k]), "file"));
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		CU_ASSERT_EQUAL_FATAL(helper_ask_json(&saved, "index", fd, json_object(), 1 << 20, &reply, &e), STATUS_OK);
 		close(fd);
 		size_t n = body_bytes(&reply), nheader = 32 + reply.m.prefix.header_bytes;
 		uint8_t *copy = malloc(n);
 		fake_helper(script);
-		for (int i = 0; i < fuzz_cases() / 3; i++) {
+		for (int i = 0; i < fuzz_cases() / 6 + 1; i++) {
 			memcpy(copy, reply.body, n);
 			if (i % 3 == 2)
 				damage(copy + nheader, n - nheader, false);
@@ -462,7 +488,8 @@ static void test_lying_helper(void)
 
 static void test_damaged_files(void)
 {
-	static const char *const names[] = { "all_filters", "index_extensible", "gap", "names", "szip", "scaled", "holes", "codec_blosc_zstd", "codec_bitshuffle_zstd" };
+	static const char *const names[] = { "all_filters", "index_extensible", "gap", "names", "szip", "scaled", "holes", "codec_blosc_zstd",
+					     "codec_bitshuffle_zstd", "brw4_sparse" };
 	char path[1024];
 	struct helper_limits saved = limits;
 	limits.timeout_ms = 2000;
@@ -472,7 +499,7 @@ static void test_damaged_files(void)
 		snprintf(path, sizeof path, "%s/%s", fixtures, text_of(c, "file"));
 		char *data = load(path, &n), *copy = malloc(n);
 		snprintf(path, sizeof path, "%s/damaged.h5", scratch_dir);
-		for (int i = 0; i < fuzz_cases() / 7 + 1; i++) {
+		for (int i = 0; i < fuzz_cases() / 8 + 1; i++) {
 			memcpy(copy, data, n);
 			/* Half of the damage to the first blocks, where the structure is. */
 			damage((uint8_t *)copy, i % 2 ? n : n < 8192 ? n : 8192, false);

@@ -76,7 +76,7 @@ class Recording:
         return params
 
     def read(self, start: Optional[int] = None, stop: Optional[int] = None, channels: Optional[Sequence[int]] = None, scaled: bool = False, *,
-             segment: int = 0, timeout: Optional[float] = None) -> np.ndarray:
+             recorded: bool = False, segment: int = 0, timeout: Optional[float] = None) -> Any:
         """Frames as an array (frames, channels).
 
         Parameters
@@ -87,12 +87,18 @@ class Recording:
             Indices; default all.
         scaled : bool
             float32 microvolts instead of stored values.
+        recorded : bool
+            Return a pair: the frames, and a bool array of the same shape that says which samples were recorded. All were, except where the
+            device kept pieces around events only (``description["storage"]`` is ``"sparse"``); the others hold the channel's noise mean.
         """
         params = self._params(segment, start, stop)
         params["scaled"] = bool(scaled)
+        if recorded:
+            params["recorded"] = True
         if channels is not None:
             params["channels"] = [int(c) for c in channels]
-        return self._client._call("read", params, timeout=timeout)[1]["traces"]
+        arrays = self._client._call("read", params, timeout=timeout)[1]
+        return (arrays["traces"], arrays["recorded"]) if recorded else arrays["traces"]
 
     def detect_peaks(self, method: str = "by_channel", peak_sign: str = "neg", detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, *,
                      radius_um: float = 50.0, channel_locations: Any = None, noise_levels: Any = None, preprocess: Sequence[Stage] = (),
