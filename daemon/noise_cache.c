@@ -18,10 +18,11 @@ struct lru *noise_cache_new(void)
 	return lru_new(free);
 }
 
-char *noise_cache_key(const struct recording *r, const char *preprocess, bool scaled, unsigned long long seed)
+char *noise_cache_key(const struct recording *r, const char *preprocess, uint64_t arrays, bool scaled, unsigned long long seed)
 {
 	char *key;
-	if (asprintf(&key, "%s\1%s\1%.17g\1%d\1%s\1%d\1%llu", r->fingerprint, r->stream, r->fs_hz, r->time_axis, preprocess, scaled, seed) < 0)
+	if (asprintf(&key, "%s\1%s\1%.17g\1%d\1%s\1%016llx\1%d\1%llu", r->fingerprint, r->stream, r->fs_hz, r->time_axis, preprocess,
+		     (unsigned long long)arrays, scaled, seed) < 0)
 		return NULL;
 	return key;
 }

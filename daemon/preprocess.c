@@ -1,7 +1,68 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/preprocess.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+static void no_memory(struct params *p)
+{
+	if (!p->status)
+		p->status = error_set(p->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+}
+
+/* Channels of a JSON list into at[*n...]; false after a failure. */
+static bool add_channels(struct params *p, const char *key, const json_t *list, uint32_t *at, size_t *n)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *item = json_array_get(list, i);
+		double number = json_number_value(item);
+		if (!json_is_number(item) || !(number >= 0 && number < UINT32_MAX) || number != floor(number)) {
+			params_fail(p, key, "channels are counted from 0", "must hold indices of channels");
+			return false;
+		}
+		at[(*n)++] = (uint32_t)number;
+	}
+	return true;
+}
+
+static void parse_channels(struct params *p, const char *key, struct channel_list *out)
+{
+	const json_t *list = params_list(p, key);
+	if (!json_array_size(list))
+		return;
+	uint32_t *at = calloc(json_array_size(list), sizeof *at);
+	out->at = at;
+	if (!at)
+		no_memory(p);
+	else
+		add_channels(p, key, list, at, &out->n);
+}
+
+static void parse_groups(struct params *p, struct stage_spec *stage)
+{
+	const json_t *lists = params_list(p, "groups");
+	size_t ngroups = json_array_size(lists), total = 0;
+	for (size_t g = 0; g < ngroups; g++)
+		total += json_array_size(json_array_get(lists, g));
+	uint32_t *at = calloc(total + 1, sizeof *at);
+	size_t *sizes = calloc(ngroups + 1, sizeof *sizes);
+	stage->grouped.at = at;
+	stage->group_sizes = sizes;
+	stage->ngroups = ngroups;
+	if (!at || !sizes) {
+		no_memory(p);
+		return;
+	}
+	for (size_t g = 0; g < ngroups; g++) {
+		const json_t *list = json_array_get(lists, g);
+		sizes[g] = json_array_size(list);
+		if (!json_is_array(list))
+			params_fail(p, "groups", "for example [[0, 1, 2, 3], [4, 5, 6, 7]]", "must be a list of lists of channels");
+		if (p->status || !add_channels(p, "groups", list, at, &stage->grouped.n))
+			return;
+	}
+}
 
 /* The pipeline checks what depends on the sampling rate and the channels. */
 static void parse_filter(struct params *p, struct stage_spec *stage)
@@ -34,7 +95,23 @@ static void parse_notch(struct params *p, struct stage_spec *stage)
 static void parse_reference(struct params *p, struct stage_spec *stage)
 {
 	static const char *const operators[] = { [REFERENCE_MEDIAN] = "median", [REFERENCE_AVERAGE] = "average", NULL };
+	static const char *const scopes[] = { [REFERENCE_GLOBAL] = "global", [REFERENCE_SINGLE] = "single", [REFERENCE_LOCAL] = "local",
+					      [REFERENCE_GROUPS] = "groups", NULL };
 	stage->op = (enum reference_operator)params_word(p, "operator", operators, REFERENCE_MEDIAN);
+	stage->scope = (enum reference_scope)params_word(p, "reference", scopes, REFERENCE_GLOBAL);
+	parse_channels(p, "excluded", &stage->excluded);
+	if (stage->scope == REFERENCE_GLOBAL || stage->scope == REFERENCE_SINGLE)
+		parse_channels(p, "ref_channels", &stage->channels);
+	if (stage->scope == REFERENCE_GROUPS)
+		parse_groups(p, stage);
+	if (stage->scope != REFERENCE_LOCAL)
+		return;
+	const json_t *radius = params_list(p, "local_radius_um");
+	const double fallback[2] = { 30, 55 };
+	if (radius && (json_array_size(radius) != 2 || !json_is_number(json_array_get(radius, 0)) || !json_is_number(json_array_get(radius, 1))))
+		params_fail(p, "local_radius_um", "for example [30, 55]", "must be a list of two numbers");
+	for (size_t i = 0; i < 2; i++)
+		stage->radius_um[i] = radius ? json_number_value(json_array_get(radius, i)) : fallback[i];
 }
 
 static const struct kind {
@@ -49,12 +126,26 @@ static const struct kind {
 	[STAGE_COMMON_REFERENCE] = { "common_reference", parse_reference },
 };
 
+void preprocess_fini(struct pipeline_spec *spec)
+{
+	for (size_t i = 0; i < PIPELINE_MAX_STAGES; i++) {
+		struct stage_spec *s = &spec->stages[i];
+		free((void *)s->channels.at);
+		free((void *)s->excluded.at);
+		free((void *)s->grouped.at);
+		free((void *)s->group_sizes);
+		free((void *)s->gain.at);
+		free((void *)s->value.at);
+		*s = (struct stage_spec){ .kind = s->kind };
+	}
+}
+
 static enum status parse_stage(const json_t *object, const char *prefix, struct stage_spec *stage, struct error *e)
 {
 	const char *names[STAGE_KINDS + 1] = { NULL };
 	struct params p;
 	for (size_t i = 0; i < STAGE_KINDS; i++)
-		names[i] = kinds[i].name;
+		names[i] = kinds[i].name ? kinds[i].name : "";
 	params_init(&p, object, prefix, e);
 	int kind = params_word(&p, "stage", names, -1);
 	if (kind < 0)

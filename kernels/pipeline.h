@@ -37,13 +37,28 @@
 
 enum stage_kind {
 	STAGE_BANDPASS, STAGE_HIGHPASS, STAGE_LOWPASS, STAGE_BANDSTOP, STAGE_NOTCH,
-	STAGE_COMMON_REFERENCE,
+	STAGE_COMMON_REFERENCE, STAGE_PHASE_SHIFT, STAGE_NEO, STAGE_SCALE, STAGE_CENTER, STAGE_BLANK, STAGE_BLANK_SATURATION,
+	STAGE_SILENCE, STAGE_INTERPOLATE, STAGE_WHITEN,
 	STAGE_KINDS
 };
 enum reference_operator { REFERENCE_MEDIAN, REFERENCE_AVERAGE };
+enum reference_scope { REFERENCE_GLOBAL, REFERENCE_SINGLE, REFERENCE_LOCAL, REFERENCE_GROUPS };
 
 enum { PIPELINE_MAX_STAGES = 16, FILTER_MAX_ORDER = 8 };
 
+/* Channels by their indices, each at most once. */
+struct channel_list {
+	size_t n;
+	const uint32_t *at;
+};
+
+/* Numbers for the channels: one for all, or one for each. */
+struct channel_values {
+	size_t n;                        /* 1 or nchannels */
+	const double *at;
+};
+
+/* What a pointer leads to is read by pipeline_new and pipeline_bytes only. */
 struct stage_spec {
 	enum stage_kind kind;
 
@@ -55,7 +70,24 @@ struct stage_spec {
 	enum bessel_norm norm;
 	bool zero_phase;                 /* forward and backward on the fixed grid */
 
-	enum reference_operator op;      /* common reference */
+	/* Common reference */
+	enum reference_operator op;
+	enum reference_scope scope;
+	struct channel_list channels;    /* global: the reference's (none listed: all); single: the one; silence, interpolate: those */
+	struct channel_list excluded;    /* never part of a reference */
+	struct channel_list grouped;     /* groups: their channels, one group behind the other, ... */
+	size_t ngroups;
+	const size_t *group_sizes;       /* ... of so many channels each */
+	double radius_um[2];             /* local: farther away than the first and at most the second */
+
+	/* Others */
+	double window_ms;                /* neo: of the smoothing, 0: none */
+	struct channel_values gain;      /* scale */
+	struct channel_values value;     /* scale: the offset; center: what is taken away; blank, blank_saturation: what is put in */
+	double level, slope, fraction;   /* blank, blank_saturation; slope 0: not looked at */
+	bool microvolts;                 /* level and slope are, otherwise in the unit of the samples */
+	double before_ms, after_ms;      /* blank_saturation */
+	double sigma_um, p;              /* interpolate; sigma 0: from the locations */
 };
 
 struct pipeline_spec {
@@ -63,6 +95,11 @@ struct pipeline_spec {
 	double fs_hz;                    /* > 0, finite */
 	enum dtype dtype;                /* of the frames that go in: integers to 64 bits, F32, F64 */
 	const double *gain, *offset;     /* [nchannels], y = x * gain + offset in f64 then rounded to f32; both NULL: raw values */
+	const double *gain_uv, *offset_uv; /* [nchannels] from frames as stored to microvolts; NULL: not known */
+	const double *locations;         /* [nchannels][ndim] um, finite; NULL: not known */
+	size_t ndim;
+	const double *inter_sample_shift; /* [nchannels] frames, finite: when a channel is sampled; NULL: not known */
+	const double *whiten_matrix;     /* [nchannels][nchannels], finite; NULL: not given */
 	size_t nstages;
 	struct stage_spec stages[PIPELINE_MAX_STAGES];
 	int64_t first_frame;             /* where in the segment the first frame stands that will be pushed; 0 for a whole segment */

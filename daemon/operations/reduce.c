@@ -418,5 +418,6 @@ void reduce_end(struct request *r)
 	free(d->moments);
 	free(d->rows);
 	free(d->parts);
+	preprocess_fini(&d->spec);
 	free(d);
 }

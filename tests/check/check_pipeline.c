@@ -19,6 +19,13 @@
 #define STOP(zero, lo, hi) { .kind = STAGE_BANDSTOP, .freq_min_hz = (lo), .freq_max_hz = (hi), .order = 2, .zero_phase = (zero) }
 #define REFERENCE(how) { .kind = STAGE_COMMON_REFERENCE, .op = REFERENCE_##how }
 
+#define LOCAL(how) { .kind = STAGE_COMMON_REFERENCE, .op = REFERENCE_##how, .scope = REFERENCE_LOCAL, .radius_um = { 30, 55 } }
+#define GROUPED(how) \
+	{ .kind = STAGE_COMMON_REFERENCE, .op = REFERENCE_##how, .scope = REFERENCE_GROUPS, .grouped = { 1, first }, .ngroups = 1, .group_sizes = one_each }
+
+static const uint32_t first[] = { 0 };
+static const size_t one_each[] = { 1 };
+
 /* At 30 kHz: margins 500, 600 and 3000, the last with a grid of 8192. */
 static const struct chain {
 	const char *name;
@@ -33,14 +40,22 @@ static const struct chain {
 	{ "zero phase twice", 2, { BAND(true), HIGH(true, 250, 3) } },
 	{ "causal, median, causal", 3, { HIGH(false, 250, 2), REFERENCE(MEDIAN), BAND(false) } },
 	{ "other filters", 4, { NOTCH(false, 2000), ELLIPTIC_LOW(5000), NOTCH(true, 3000), STOP(false, 400, 900) } },
+	{ "references", 4, { LOCAL(MEDIAN), GROUPED(MEDIAN), BAND(true), LOCAL(AVERAGE) } },
 	{ "all kinds", 5, { HIGH(false, 300, 1), HIGH(true, 50, 2), REFERENCE(MEDIAN), BAND(true), HIGH(false, 500, 3) } },
 };
 enum { NCHAINS = sizeof chains / sizeof *chains };
+
+enum { MAX_CHANNELS = 384 };
+static double locations[2 * MAX_CHANNELS]; /* two columns */
 
 static struct pipeline_spec spec_of(const struct chain *chain, size_t nchannels, enum dtype dtype)
 {
 	struct pipeline_spec spec = { .nchannels = nchannels, .fs_hz = 30000, .dtype = dtype, .segment_frames = -1, .nstages = chain->nstages };
 	memcpy(spec.stages, chain->stages, sizeof chain->stages);
+	for (size_t i = 0; i < 2 * MAX_CHANNELS; i++)
+		locations[i] = i % 2 ? 20.0 * (double)(i / 4) : 32.0 * (double)(i / 2 % 2);
+	spec.locations = locations;
+	spec.ndim = 2;
 	return spec;
 }
 
@@ -428,6 +443,12 @@ CHECK_TEST(pipeline_refuses)
 	s = good, s.stages[1] = (struct stage_spec)ELLIPTIC_LOW(100), s.stages[1].ripple_db = 0, refused(s, "preprocess[1].ripple_db");
 	s = good, s.stages[1].family = 9, refused(s, "preprocess[1].filter");
 	s = good, s.stages[1].family = FILTER_BESSEL, s.stages[1].norm = 9, refused(s, "preprocess[1].norm");
+	s = good, s.stages[0] = (struct stage_spec)LOCAL(MEDIAN), s.locations = NULL, refused(s, "channel_locations");
+	s = good, s.stages[0] = (struct stage_spec)LOCAL(MEDIAN), s.stages[0].radius_um[1] = INFINITY, refused(s, "preprocess[0].local_radius_um");
+	s = good, s.stages[0] = (struct stage_spec)GROUPED(MEDIAN), s.stages[0].ngroups = 0, refused(s, "preprocess[0].groups");
+	s = good, s.stages[0].excluded = (struct channel_list){ 2, (const uint32_t[]){ 3, 3 } }, refused(s, "preprocess[0].excluded");
+	s = good, s.stages[0].excluded = (struct channel_list){ 1, (const uint32_t[]){ 8 } }, refused(s, "preprocess[0].excluded");
+	s = good, s.stages[0].scope = 9, refused(s, "preprocess[0].reference");
 	s = good, s.stages[0].op = 7, refused(s, "preprocess[0].operator");
 	s = good, s.stages[0].kind = STAGE_KINDS, refused(s, "preprocess[0].stage");
 	s = good, s.nstages = 17, refused(s, "preprocess");

@@ -15,7 +15,7 @@ import numpy as np
 from . import memory, wire
 from .daemon import Daemon, find_url
 from .errors import Busy, ConnectionLost, NoDaemon, SpikedError, TooLarge, Unreachable, from_reply
-from .params import detection_params, locations_array, noise_array, reduction_params
+from .params import detection_params, locations_array, noise_array, reduction_params, stage_arrays
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -322,7 +322,7 @@ class Client:
         """
         params = detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed)
         params["sampling_frequency"] = float(sampling_frequency)
-        arrays = {"traces": traces, **noise_array(noise_levels), **locations_array(channel_locations)}
+        arrays = {"traces": traces, **stage_arrays(preprocess), **noise_array(noise_levels), **locations_array(channel_locations)}
         return self._call("detect", params, arrays, timeout)[1]["peaks"]
 
     def reduce(self, array: Any, operations: Union[str, Sequence[str]], *, threshold: Optional[float] = None, preprocess: Sequence[Stage] = (),
@@ -348,7 +348,7 @@ class Client:
         params = reduction_params(operations, threshold, preprocess, seed)
         if sampling_frequency is not None:
             params["sampling_frequency"] = float(sampling_frequency)
-        out = self._call("reduce", params, {"traces": a}, timeout)[1]
+        out = self._call("reduce", params, {"traces": a, **stage_arrays(preprocess)}, timeout)[1]
         if a.ndim == 1:
             out = {k: v if k == "cumsum" else v[0] for k, v in out.items()}
         return out[operations] if isinstance(operations, str) else out

@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Sequence, Union
 import numpy as np
 
 from .errors import Invalid
-from .stages import Stage
+from .stages import Stage, split
 
 
 def detection_params(method: str, peak_sign: str, detect_threshold: float, exclude_sweep_ms: float, radius_um: float, preprocess: Sequence[Stage],
@@ -18,7 +18,7 @@ def detection_params(method: str, peak_sign: str, detect_threshold: float, exclu
         if not np.isfinite(value):
             raise Invalid(f"{name}: must be a finite number, not {value}", field=name)
     params = {"method": method, "peak_sign": peak_sign, "detect_threshold": float(detect_threshold), "exclude_sweep_ms": float(exclude_sweep_ms),
-              "preprocess": list(preprocess), "seed": int(seed)}
+              "preprocess": split(preprocess)[0], "seed": int(seed)}
     if method != "by_channel":
         params["radius_um"] = float(radius_um)
     return params
@@ -32,7 +32,7 @@ def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[
             raise Invalid(f"threshold: must be a finite number, not {threshold}", field="threshold")
         params["threshold"] = float(threshold)
     if preprocess:
-        params["preprocess"] = list(preprocess)
+        params["preprocess"] = split(preprocess)[0]
     return params
 
 
@@ -44,3 +44,8 @@ def noise_array(noise_levels: Any) -> Dict[str, np.ndarray]:
 def locations_array(channel_locations: Any) -> Dict[str, np.ndarray]:
     """The array `channel_locations`, if given."""
     return {} if channel_locations is None else {"channel_locations": np.asarray(channel_locations, dtype="<f8")}
+
+
+def stage_arrays(preprocess: Sequence[Stage]) -> Dict[str, np.ndarray]:
+    """The arrays that stages bring with them."""
+    return split(preprocess)[1]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple
 import numpy as np
 
 from . import mapping
-from .params import detection_params, locations_array, noise_array, reduction_params
+from .params import detection_params, locations_array, noise_array, reduction_params, stage_arrays
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Recording:
         params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed))
         if output is not None:
             params["output"] = {"file": os.path.abspath(os.fspath(output))}
-        arrays = {**noise_array(noise_levels), **locations_array(channel_locations)}
+        arrays = {**stage_arrays(preprocess), **noise_array(noise_levels), **locations_array(channel_locations)}
         return self._client._call("detect", params, arrays, timeout)[1]["peaks"]
 
     def noise_levels(self, preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
@@ -158,7 +158,7 @@ class Recording:
         params.update(reduction_params(operations, threshold, preprocess, seed))
         if scaled:
             params["scaled"] = True
-        out = self._client._call("reduce", params, timeout=timeout)[1]
+        out = self._client._call("reduce", params, stage_arrays(preprocess), timeout=timeout)[1]
         return out[operations] if isinstance(operations, str) else out
 
     def map(self, kernel: Callable[..., Any], *args: Any, preprocess: Sequence[Stage] = (), scaled: bool = False, start: Optional[int] = None,

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from .errors import Invalid
 
 Stage = Dict[str, Any]
 
@@ -70,6 +74,53 @@ def notch(freq: float = 3000.0, q: float = 30.0, zero_phase: bool = True) -> Sta
     return {"stage": "notch", "freq": float(freq), "q": float(q), "zero_phase": bool(zero_phase)}
 
 
-def common_reference(operator: str = "median") -> Stage:
-    """Subtract from each frame the median (or ``"average"``) over all channels."""
-    return {"stage": "common_reference", "operator": operator}
+def common_reference(operator: str = "median", *, reference: str = "global", ref_channels: Optional[Sequence[int]] = None,
+                     groups: Optional[Sequence[Sequence[int]]] = None, local_radius_um: Tuple[float, float] = (30.0, 55.0),
+                     excluded: Sequence[int] = (), channel_locations: Any = None) -> Stage:
+    """Subtract from each frame the median (or ``"average"``) over channels.
+
+    Parameters
+    ----------
+    operator : {"median", "average"}
+    reference : str
+        ``"global"``: over all channels, or `ref_channels`. ``"single"``: the one channel of `ref_channels`. ``"groups"``: over each group.
+        ``"local"``: over the channels in a ring around each channel, at least 5: if there are fewer, the 5 closest beyond the inner radius
+        (SpikeInterface's rule).
+    ref_channels : sequence of int
+    groups : sequence of sequences of int
+        A channel in none of them keeps its values.
+    local_radius_um : (float, float)
+        The ring, micrometres: farther than the first, at most the second.
+    excluded : sequence of int
+        Bad channels: never part of a reference, though it is taken from them, too.
+    channel_locations : array (channels, 2 or 3), optional
+        ``"local"``: micrometres; default: the recording's.
+    """
+    out: Stage = {"stage": "common_reference", "operator": operator}
+    if reference != "global":
+        out["reference"] = reference
+    if ref_channels is not None:
+        out["ref_channels"] = [int(c) for c in ref_channels]
+    if groups is not None:
+        out["groups"] = [[int(c) for c in g] for g in groups]
+    if reference == "local":
+        out["local_radius_um"] = [float(r) for r in local_radius_um]
+    if len(excluded):
+        out["excluded"] = [int(c) for c in excluded]
+    if channel_locations is not None:
+        out["channel_locations"] = np.ascontiguousarray(channel_locations, dtype="<f8")
+    return out
+
+
+def split(stages: Sequence[Stage]) -> Tuple[List[Stage], Dict[str, np.ndarray]]:
+    """The stages as they travel, and the arrays that travel beside them, by name."""
+    plain, arrays = [], {}
+    for stage in stages:
+        for key, value in stage.items():
+            if not isinstance(value, np.ndarray):
+                continue
+            if key in arrays and not np.array_equal(arrays[key], value):
+                raise Invalid(f"preprocess: two stages bring different {key}", field="preprocess")
+            arrays[key] = value
+        plain.append({k: v for k, v in stage.items() if not isinstance(v, np.ndarray)})
+    return plain, arrays
