@@ -64,6 +64,28 @@ static void parse_groups(struct params *p, struct stage_spec *stage)
 	}
 }
 
+/* A number, or a list of numbers. */
+static void parse_values(struct params *p, const char *key, struct channel_values *out)
+{
+	const json_t *value = params_any(p, key);
+	size_t n = json_is_array(value) ? json_array_size(value) : 1;
+	double *at = value ? calloc(n + 1, sizeof *at) : NULL;
+	out->at = at;
+	if (value && !at)
+		no_memory(p);
+	if (!at)
+		return;
+	if (n == 0)
+		params_fail(p, key, "give one number for each channel, or one for all", "is an empty list");
+	for (size_t i = 0; i < n; i++) {
+		const json_t *item = json_is_array(value) ? json_array_get(value, i) : value;
+		if (!json_is_number(item))
+			params_fail(p, key, "give one number for each channel, or one for all", "must be a number or a list of numbers");
+		at[i] = json_number_value(item);
+	}
+	out->n = n;
+}
+
 /* The pipeline checks what depends on the sampling rate and the channels. */
 static void parse_filter(struct params *p, struct stage_spec *stage)
 {
@@ -114,6 +136,62 @@ static void parse_reference(struct params *p, struct stage_spec *stage)
 		stage->radius_um[i] = radius ? json_number_value(json_array_get(radius, i)) : fallback[i];
 }
 
+/* Stages whose arrays say all. */
+static void parse_nothing(struct params *p, struct stage_spec *stage)
+{
+	(void)p;
+	(void)stage;
+}
+
+static void parse_neo(struct params *p, struct stage_spec *stage)
+{
+	stage->window_ms = params_real(p, "window_ms", 0, 0, false, 1e6);
+}
+
+static void parse_scale(struct params *p, struct stage_spec *stage)
+{
+	parse_values(p, "gain", &stage->gain);
+	parse_values(p, "offset", &stage->value);
+}
+
+static void parse_center(struct params *p, struct stage_spec *stage)
+{
+	parse_values(p, "value", &stage->value);
+	if (!params_has(p, "value"))
+		params_fail(p, "value", "give what to take away: a number, or one for each channel", "is missing");
+}
+
+static void parse_blank(struct params *p, struct stage_spec *stage)
+{
+	static const char *const units[] = { "raw", "uV", NULL };
+	stage->level = params_real(p, "level", 0, 0, true, 1e30);
+	if (!params_has(p, "level"))
+		params_fail(p, "level", "give the largest value that is still good", "is missing");
+	stage->microvolts = params_word(p, "unit", units, 0) == 1;
+	parse_values(p, "value", &stage->value);
+}
+
+static void parse_saturation(struct params *p, struct stage_spec *stage)
+{
+	parse_blank(p, stage);
+	stage->slope = params_real(p, "slope", 0, 0, true, 1e30);
+	stage->fraction = params_real(p, "fraction", 0.2, 0, false, 1);
+	stage->before_ms = params_real(p, "before_ms", 0, 0, false, 10000);
+	stage->after_ms = params_real(p, "after_ms", 0, 0, false, 10000);
+}
+
+static void parse_silence(struct params *p, struct stage_spec *stage)
+{
+	parse_channels(p, "channels", &stage->channels);
+}
+
+static void parse_interpolate(struct params *p, struct stage_spec *stage)
+{
+	parse_channels(p, "channels", &stage->channels);
+	stage->sigma_um = params_real(p, "sigma_um", 0, 0, true, 1e30);
+	stage->p = params_real(p, "p", 1.3, 0, true, 100);
+}
+
 static const struct kind {
 	const char *name;
 	void (*parse)(struct params *p, struct stage_spec *stage);
@@ -124,6 +202,15 @@ static const struct kind {
 	[STAGE_BANDSTOP] = { "bandstop", parse_filter },
 	[STAGE_NOTCH] = { "notch", parse_notch },
 	[STAGE_COMMON_REFERENCE] = { "common_reference", parse_reference },
+	[STAGE_PHASE_SHIFT] = { "phase_shift", parse_nothing },
+	[STAGE_NEO] = { "neo", parse_neo },
+	[STAGE_SCALE] = { "scale", parse_scale },
+	[STAGE_CENTER] = { "center", parse_center },
+	[STAGE_BLANK] = { "blank", parse_blank },
+	[STAGE_BLANK_SATURATION] = { "blank_saturation", parse_saturation },
+	[STAGE_SILENCE] = { "silence", parse_silence },
+	[STAGE_INTERPOLATE] = { "interpolate", parse_interpolate },
+	[STAGE_WHITEN] = { "whiten", parse_nothing },
 };
 
 void preprocess_fini(struct pipeline_spec *spec)
@@ -145,7 +232,7 @@ static enum status parse_stage(const json_t *object, const char *prefix, struct 
 	const char *names[STAGE_KINDS + 1] = { NULL };
 	struct params p;
 	for (size_t i = 0; i < STAGE_KINDS; i++)
-		names[i] = kinds[i].name ? kinds[i].name : "";
+		names[i] = kinds[i].name;
 	params_init(&p, object, prefix, e);
 	int kind = params_word(&p, "stage", names, -1);
 	if (kind < 0)

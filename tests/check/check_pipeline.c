@@ -23,6 +23,17 @@
 #define GROUPED(how) \
 	{ .kind = STAGE_COMMON_REFERENCE, .op = REFERENCE_##how, .scope = REFERENCE_GROUPS, .grouped = { 1, first }, .ngroups = 1, .group_sizes = one_each }
 
+#define SHIFT { .kind = STAGE_PHASE_SHIFT }
+#define NEO(ms) { .kind = STAGE_NEO, .window_ms = (ms) }
+#define SATURATION(top, steep, b, a) \
+	{ .kind = STAGE_BLANK_SATURATION, .level = (top), .slope = (steep), .fraction = 0.2, .before_ms = (b), .after_ms = (a), .value = { 1, halves } }
+#define BLANK(top) { .kind = STAGE_BLANK, .level = (top), .value = { 1, halves } }
+#define SCALE { .kind = STAGE_SCALE, .gain = { 1, halves }, .value = { 1, halves } }
+#define CENTER { .kind = STAGE_CENTER, .value = { 1, halves } }
+#define FIRST(what) { .kind = STAGE_##what, .channels = { 1, first }, .p = 1.3, .sigma_um = 20 }
+#define WHITEN { .kind = STAGE_WHITEN }
+
+static const double halves[] = { 0.5 };
 static const uint32_t first[] = { 0 };
 static const size_t one_each[] = { 1 };
 
@@ -41,12 +52,17 @@ static const struct chain {
 	{ "causal, median, causal", 3, { HIGH(false, 250, 2), REFERENCE(MEDIAN), BAND(false) } },
 	{ "other filters", 4, { NOTCH(false, 2000), ELLIPTIC_LOW(5000), NOTCH(true, 3000), STOP(false, 400, 900) } },
 	{ "references", 4, { LOCAL(MEDIAN), GROUPED(MEDIAN), BAND(true), LOCAL(AVERAGE) } },
+	{ "shift, whiten", 4, { SHIFT, CENTER, BAND(true), WHITEN } },
+	{ "blank, energy", 5, { SATURATION(20, 30, 1, 2.5), BLANK(25), SCALE, BAND(false), NEO(0.5) } },
+	{ "energy, interpolate, silence", 4, { FIRST(INTERPOLATE), NEO(0), SATURATION(1e5, 0, 0, 0.3), FIRST(SILENCE) } },
 	{ "all kinds", 5, { HIGH(false, 300, 1), HIGH(true, 50, 2), REFERENCE(MEDIAN), BAND(true), HIGH(false, 500, 3) } },
 };
 enum { NCHAINS = sizeof chains / sizeof *chains };
 
 enum { MAX_CHANNELS = 384 };
 static double locations[2 * MAX_CHANNELS]; /* two columns */
+static double shifts[MAX_CHANNELS];
+static double matrix[MAX_CHANNELS * MAX_CHANNELS]; /* [nchannels][nchannels] of the spec made last */
 
 static struct pipeline_spec spec_of(const struct chain *chain, size_t nchannels, enum dtype dtype)
 {
@@ -56,6 +72,15 @@ static struct pipeline_spec spec_of(const struct chain *chain, size_t nchannels,
 		locations[i] = i % 2 ? 20.0 * (double)(i / 4) : 32.0 * (double)(i / 2 % 2);
 	spec.locations = locations;
 	spec.ndim = 2;
+	for (size_t i = 0; i < MAX_CHANNELS; i++)
+		shifts[i] = (double)(i % 13) / 13;
+	spec.inter_sample_shift = shifts;
+	if (nchannels <= MAX_CHANNELS)
+		for (size_t i = 0; i < nchannels * nchannels; i++) {
+			double apart = fabs((double)(i / nchannels) - (double)(i % nchannels));
+			matrix[i] = apart < 20 ? 1 / (1 + apart * apart) : 0;
+		}
+	spec.whiten_matrix = matrix;
 	return spec;
 }
 
@@ -449,6 +474,23 @@ CHECK_TEST(pipeline_refuses)
 	s = good, s.stages[0].excluded = (struct channel_list){ 2, (const uint32_t[]){ 3, 3 } }, refused(s, "preprocess[0].excluded");
 	s = good, s.stages[0].excluded = (struct channel_list){ 1, (const uint32_t[]){ 8 } }, refused(s, "preprocess[0].excluded");
 	s = good, s.stages[0].scope = 9, refused(s, "preprocess[0].reference");
+	s = good, s.stages[0] = (struct stage_spec)SHIFT, s.inter_sample_shift = NULL, refused(s, "inter_sample_shift");
+	s = good, s.stages[0] = (struct stage_spec)SHIFT, s.inter_sample_shift = no, refused(s, "inter_sample_shift");
+	s = good, s.stages[0] = (struct stage_spec)WHITEN, s.whiten_matrix = NULL, refused(s, "whiten_matrix");
+	s = good, s.stages[0] = (struct stage_spec)NEO(NAN), refused(s, "preprocess[0].window_ms");
+	s = good, s.stages[0] = (struct stage_spec)NEO(1000), refused(s, "preprocess[0].window_ms");
+	s = good, s.stages[0] = (struct stage_spec)BLANK(0), refused(s, "preprocess[0].level");
+	s = good, s.stages[0] = (struct stage_spec)BLANK(1), s.stages[0].microvolts = true, refused(s, "preprocess[0].unit");
+	s = good, s.stages[0] = (struct stage_spec)BLANK(1), s.stages[0].value = (struct channel_values){ 8, no }, refused(s, "preprocess[0].value");
+	s = good, s.stages[0] = (struct stage_spec)BLANK(1), s.stages[0].value.n = 7, refused(s, "preprocess[0].value");
+	s = good, s.stages[0] = (struct stage_spec)SATURATION(1, NAN, 0, 0), refused(s, "preprocess[0].slope");
+	s = good, s.stages[0] = (struct stage_spec)SATURATION(1, 0, 1e9, 0), refused(s, "preprocess[0].before_ms");
+	s = good, s.stages[0] = (struct stage_spec)SATURATION(1, 0, 0, NAN), refused(s, "preprocess[0].after_ms");
+	s = good, s.stages[0] = (struct stage_spec)SATURATION(1, 0, 0, 0), s.stages[0].fraction = 1, refused(s, "preprocess[0].fraction");
+	s = good, s.stages[0] = (struct stage_spec)FIRST(SILENCE), s.stages[0].channels.n = 0, refused(s, "preprocess[0].channels");
+	s = good, s.stages[0] = (struct stage_spec)FIRST(INTERPOLATE), s.stages[0].p = 0, refused(s, "preprocess[0].p");
+	s = good, s.stages[0] = (struct stage_spec)FIRST(INTERPOLATE), s.stages[0].sigma_um = NAN, refused(s, "preprocess[0].sigma_um");
+	s = good, s.stages[0] = (struct stage_spec)FIRST(INTERPOLATE), s.locations = NULL, refused(s, "channel_locations");
 	s = good, s.stages[0].op = 7, refused(s, "preprocess[0].operator");
 	s = good, s.stages[0].kind = STAGE_KINDS, refused(s, "preprocess[0].stage");
 	s = good, s.nstages = 17, refused(s, "preprocess");

@@ -146,3 +146,209 @@ def test_wrong_references(client, stage, field):
     with pytest.raises(spiked.Invalid) as e:
         out_of(client, noise(100, 4), [{"stage": "common_reference", **stage}])
     assert e.value.field == field
+
+
+# --- phase shift ---
+
+FIR_ERROR = 4e-6  # of the amplitude, below 0.9 of half the sampling rate (kernels/fir.h)
+
+
+def fourier_shift(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """SpikeInterface's apply_frequency_shift."""
+    rotation = np.exp(-2j * np.pi * np.fft.rfftfreq(len(x))[:, None] * shift)
+    return np.fft.irfft(np.fft.rfft(x, axis=0) * rotation, n=len(x), axis=0)
+
+
+def test_phase_shift_against_a_fourier_transform(client):
+    """On a periodic signal without anything above 0.9 of half the sampling rate a Fourier transform shifts exactly.
+
+    The sinc's error is at most FIR_ERROR for each component, so FIR_ERROR times the sum of their amplitudes for a sample; then 81 products and
+    sums in float32 of values up to sum |taps| <= 4 times the largest; and a sample rounded to float32 has something above the band.
+    """
+    n, channels = 5000, 20
+    rng = np.random.default_rng(SEED)
+    spectrum = np.fft.rfft(rng.normal(0, 100, (n, channels)), axis=0)
+    spectrum[int(0.9 * n / 2):] = 0
+    period = np.fft.irfft(spectrum, n=n, axis=0).astype("<f4")
+    shift = np.arange(channels) / channels
+    got = out_of(client, np.tile(period, (3, 1)), [spiked.phase_shift(shift)])[n : 2 * n]
+    amplitudes = 2 * np.abs(np.fft.rfft(period, axis=0)).sum(axis=0).max() / n
+    big = float(np.abs(period).max())
+    bound = FIR_ERROR * amplitudes + (81 + 4) * oracle.U32 * 4 * big
+    error = np.abs(got - fourier_shift(period.astype(float), shift)).max()
+    assert error <= bound and bound < 0.02 * big, (SEED, error, bound)
+    np.testing.assert_array_equal(got[:, 0], period[:, 0], "no shift changes nothing")
+
+
+def sinc_delay(x: np.ndarray, shift: float) -> np.ndarray:
+    """The windowed sinc by its formula, zeros outside, float64."""
+    k = np.arange(-40, 41)
+    taps = np.sinc(k - shift) * np.i0(12 * np.sqrt(np.clip(1 - ((k - shift) / 41) ** 2, 0, None))) / np.i0(12)
+    return np.convolve(x.astype(float), taps)[40:-40]
+
+
+@pytest.mark.parametrize("frames", [1, 30, 79, 4096, 9001])
+def test_phase_shift_at_the_ends(client, frames):
+    x, shift = noise(frames, 3), np.array([0.3, -1.0, 0.75])
+    got = out_of(client, x, [spiked.phase_shift(shift)])
+    expected = np.stack([sinc_delay(x[:, c], s) for c, s in enumerate(shift)], axis=1)
+    assert np.abs(got - expected).max() <= 85 * oracle.U32 * 4 * np.abs(x).max()
+
+
+# --- energy, scaling ---
+
+def energy(x: np.ndarray, window: int) -> np.ndarray:
+    y = x.astype(float)
+    psi = y * y - np.concatenate([y[:1], y[:-1]]) * np.concatenate([y[1:], y[-1:]])
+    if window < 2:
+        return psi
+    taps = np.hamming(window) / np.hamming(window).sum()
+    return np.stack([np.convolve(p, taps)[window // 2 : window // 2 + len(p)] for p in psi.T], axis=1)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 4097, 20000])
+@pytest.mark.parametrize("window_ms,window", [(0, 1), (0.1, 3), (0.5, 15), (1.0, 31)])
+def test_neo(client, frames, window_ms, window):
+    x = noise(frames, 3)
+    got, expected = out_of(client, x, [spiked.neo(window_ms)]), energy(x, window)
+    # Three roundings of squares; then `window` products and sums with weights whose sum is 1.
+    assert np.abs(got - expected).max() <= (3 * 2 + 2 * window) * oracle.U32 * 2 * float(np.abs(x).max()) ** 2
+
+
+def test_scale_and_center(client):
+    x = noise(5000, 18, dtype="<i2")
+    gain, offset = np.linspace(-2, 3, 18), np.linspace(100, 900, 18)
+    got = out_of(client, x, [spiked.scale(gain, offset)])
+    np.testing.assert_array_equal(got, x.astype("<f4") * gain.astype("<f4") + offset.astype("<f4"))
+    np.testing.assert_array_equal(out_of(client, x, [spiked.scale(0.5)]), x * np.float32(0.5))
+    np.testing.assert_array_equal(out_of(client, x, [spiked.center(np.median(x, axis=0))]), x - np.median(x, axis=0).astype("<f4"))
+
+
+# --- blanking ---
+
+def test_blank(client):
+    x = noise(5000, 18, dtype="<i2")
+    value = np.arange(18.0)
+    got = out_of(client, x, [spiked.blank(500, value)])
+    np.testing.assert_array_equal(got, np.where(np.abs(x.astype(int)) > 500, value, x))
+    assert 0.01 < (got != x).mean() < 0.9
+
+
+def test_blank_in_microvolts(client, nwb):
+    rec = client.open(nwb.path)
+    got = np.stack(rec.map(whole, preprocess=[spiked.blank(30, unit="uV")], stop=20000), axis=1)
+    uV = nwb.traces[:20000] * rec.gains_uV + rec.offsets_uV
+    assert 0.001 < (np.abs(uV) > 30).mean() < 0.5
+    np.testing.assert_array_equal(got, np.where(np.abs(uV) > 30, 0, nwb.traces[:20000]))
+    scaled = np.stack(rec.map(whole, preprocess=[spiked.blank(30, unit="uV")], stop=20000, scaled=True), axis=1)
+    single = uV.astype("<f4")
+    np.testing.assert_array_equal(scaled, np.where(np.abs(single) > 30, 0, single))
+
+
+def saturated(x: np.ndarray, level: float, slope: Any, fraction: float, before: int, after: int) -> np.ndarray:
+    """SpikeInterface's rule, but the slope is that of the samples and not of their absolute values: bool (frames,)."""
+    y = x.astype(float)
+    flags = (np.abs(y) > level).mean(axis=1) > fraction
+    if slope is not None:
+        flags |= np.r_[(np.abs(np.diff(y, axis=0)) >= slope).mean(axis=1), 0] > fraction
+    out = np.zeros(len(x), bool)
+    for at in np.flatnonzero(flags):
+        out[max(0, at - before) : at + after + 1] = True
+    return out
+
+
+@pytest.mark.parametrize("slope", [None, 2500.0])
+@pytest.mark.parametrize("before,after", [(0, 0), (15, 60), (300, 3)])
+@pytest.mark.parametrize("channels", [5, 35])
+def test_blank_saturation(client, slope, before, after, channels):
+    rng = np.random.default_rng(SEED)
+    x = rng.normal(0, 50, (21000, channels)).astype("<i2")
+    for at in [0, 4090, 4096, 8190, 12300, 20999, *rng.integers(0, 21000, 12)]:
+        x[at : at + int(rng.integers(1, 4)), : int(rng.integers(1, channels + 1))] = rng.choice([-1300, 1300])
+    stage = spiked.blank_saturation(1200, 7, slope=slope, before_ms=before / 30, after_ms=after / 30)
+    blanked = saturated(x, 1200, slope, 0.2, before, after)
+    assert 0 < blanked.mean() < 1
+    np.testing.assert_array_equal(out_of(client, x, [stage]), np.where(blanked[:, None], 7, x))
+
+
+def test_a_jump_from_rail_to_rail_is_steep(client):
+    """Its absolute values do not change, which hides it where they are differentiated."""
+    x = np.full((1000, 4), 1000, "<i2")
+    x[500:] = -1000
+    got = out_of(client, x, [spiked.blank_saturation(1200, slope=300)])
+    np.testing.assert_array_equal(np.flatnonzero((got != x).all(axis=1)), [499])
+
+
+# --- channels ---
+
+def test_silence(client):
+    x = noise(3000, 20)
+    expected = x.copy()
+    expected[:, [3, 19]] = 0
+    np.testing.assert_array_equal(out_of(client, x, [spiked.silence([3, 19])]), expected)
+
+
+def kriging(places: np.ndarray, bad: Sequence[int], sigma: float, p: float) -> np.ndarray:
+    """SpikeInterface's get_kriging_channel_weights, (channels, bad); 0 for bad channels."""
+    good = np.setdiff1d(np.arange(len(places)), bad)
+    w = np.exp(-((np.linalg.norm(places[good][:, None] - places[list(bad)][None], axis=2) / sigma) ** p))
+    w[w < 0.005] = 0
+    with np.errstate(invalid="ignore"):
+        w /= w.sum(axis=0)
+    w[~(w >= 0.005)] = 0
+    out = np.zeros((len(places), len(bad)))
+    out[good] = w
+    return out
+
+
+@pytest.mark.parametrize("sigma,p", [(None, 1.3), (35.0, 2.0), (1.0, 1.3)])
+def test_interpolate(client, sigma, p):
+    x, bad = noise(3000, 40), [0, 5, 6, 39]
+    got = out_of(client, x, [spiked.interpolate(bad, sigma, p, channel_locations=PLACES)])
+    weights = kriging(PLACES, bad, 20.0 if sigma is None else sigma, p)
+    expected = x.astype(float)
+    expected[:, bad] = expected @ weights
+    assert np.abs(got - expected).max() <= 2 * oracle.U32 * np.abs(x).max()
+    assert sigma != 1.0 or (got[:, bad] == 0).all(), "nothing near enough"
+
+
+@pytest.mark.parametrize("local", [False, True])
+@pytest.mark.parametrize("channels", [1, 16, 50])
+def test_whiten(client, channels, local):
+    x = noise(3000, channels)
+    matrix = np.random.default_rng(SEED).normal(0, 1, (channels, channels))
+    if local:
+        matrix[np.abs(np.subtract.outer(np.arange(channels), np.arange(channels))) > 3] = 0
+    single = matrix.astype("<f4").astype(float)
+    got, expected = out_of(client, x, [spiked.whiten(matrix)]), x.astype(float) @ single
+    # (n + 1) u sum |x| |w| (Higham, 3.1)
+    assert (np.abs(got - expected) <= (channels + 1) * oracle.U32 * (np.abs(x).astype(float) @ np.abs(single))).all()
+
+
+def test_whiten_again_with_another_matrix(client, nwb):
+    """Noise levels are cached by what the matrix holds."""
+    rec, eye = client.open(nwb.path), np.eye(19)
+    one, two = rec.noise_levels([spiked.whiten(eye)]), rec.noise_levels([spiked.whiten(2 * eye)])
+    np.testing.assert_allclose(two, 2 * one, rtol=1e-6)
+
+
+@pytest.mark.parametrize("stage,field", [
+    (dict(stage="phase_shift"), "inter_sample_shift"), (spiked.phase_shift([0, 0, 0]), "inter_sample_shift"),
+    (spiked.phase_shift([0, 0, 0, 2]), "inter_sample_shift"), (spiked.phase_shift([0, 0, 0, np.nan]), "inter_sample_shift"),
+    (dict(stage="whiten"), "whiten_matrix"), (spiked.whiten(np.ones((4, 3))), "whiten_matrix"), (dict(stage="blank"), "preprocess[0].level"),
+    (dict(stage="blank", level=3, unit="mV"), "preprocess[0].unit"), (dict(stage="blank", level=3, unit="uV"), "preprocess[0].unit"),
+    (dict(stage="blank", level=3, value=[1, 2]), "preprocess[0].value"), (dict(stage="blank", level=3, value="1"), "preprocess[0].value"),
+    (dict(stage="blank", level=3, value=[]), "preprocess[0].value"), (dict(stage="blank", level=-3), "preprocess[0].level"),
+    (dict(stage="scale", gain=[1, 2, 3, "4"]), "preprocess[0].gain"), (dict(stage="scale", gain=1e39), "preprocess[0].gain"),
+    (dict(stage="center"), "preprocess[0].value"), (dict(stage="silence"), "preprocess[0].channels"),
+    (dict(stage="silence", channels=[4]), "preprocess[0].channels"), (dict(stage="neo", window_ms=-1), "preprocess[0].window_ms"),
+    (dict(stage="neo", window_ms=1000), "preprocess[0].window_ms"), (dict(stage="interpolate", channels=[0]), "channel_locations"),
+    (spiked.interpolate([0], channel_locations=np.zeros((4, 2))), "preprocess[0].sigma_um"),
+    (dict(stage="blank_saturation", level=1, fraction=1), "preprocess[0].fraction"),
+    (dict(stage="blank_saturation", level=1, slope=0), "preprocess[0].slope"),
+    (dict(stage="blank_saturation", level=1, before_ms=1e9), "preprocess[0].before_ms"), (dict(stage=""), "preprocess[0].stage")],
+    ids=lambda s: s if isinstance(s, str) else "")
+def test_wrong_stages(client, stage, field):
+    with pytest.raises(spiked.Invalid) as e:
+        out_of(client, noise(100, 4), [stage])
+    assert e.value.field == field and client.ping() is not None
