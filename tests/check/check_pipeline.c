@@ -535,3 +535,45 @@ CHECK_TEST(pipeline_bench)
 		}
 	free(x);
 }
+
+/* One stage at a time, 384 channels in two columns. */
+CHECK_TEST(pipeline_stage_bench)
+{
+	enum { FRAMES = 4 * 4096, CHANNELS = 384, CHUNK = 4096 };
+	static const struct chain stages[] = {
+		{ "lowpass, elliptic 3", 1, { ELLIPTIC_LOW(5000) } },
+		{ "notch", 1, { NOTCH(true, 3000) } },
+		{ "bandstop 2, causal", 1, { STOP(false, 400, 900) } },
+		{ "local median", 1, { LOCAL(MEDIAN) } },
+		{ "local average", 1, { LOCAL(AVERAGE) } },
+		{ "phase shift", 1, { SHIFT } },
+		{ "energy", 1, { NEO(0) } },
+		{ "energy, 1 ms", 1, { NEO(1) } },
+		{ "scale", 1, { SCALE } },
+		{ "center", 1, { CENTER } },
+		{ "blank", 1, { BLANK(1200) } },
+		{ "blank saturation", 1, { SATURATION(1200, 300, 1, 1) } },
+		{ "silence", 1, { FIRST(SILENCE) } },
+		{ "interpolate", 1, { FIRST(INTERPOLATE) } },
+		{ "whiten, 39 of 384", 1, { WHITEN } },
+		{ "whiten, 384 of 384", 1, { WHITEN } },
+	};
+	enum { NSTAGES = sizeof stages / sizeof *stages };
+	char *x = random_frames(DTYPE_I16, FRAMES * CHANNELS);
+	CHECK_EACH_ISA(isa)
+		for (int i = 0; i < NSTAGES; i++) {
+			struct pipeline_spec spec = spec_of(&stages[i], CHANNELS, DTYPE_I16);
+			struct pipeline *p;
+			struct slab slab;
+			size_t consumed;
+			for (size_t k = 0; k < CHANNELS * CHANNELS && i == NSTAGES - 1; k++)
+				matrix[k] = 1 / (1.0 + (double)k);
+			if (pipeline_new(&p, &spec, CHUNK, NULL))
+				continue;
+			CHECK_BENCH(stages[i].name, FRAMES * CHANNELS)
+				for (size_t at = 0; at < FRAMES; at += consumed)
+					pipeline_step(p, x + at * CHANNELS * 2, FRAMES - at, &executor_serial, &consumed, &slab);
+			pipeline_free(p);
+		}
+	free(x);
+}
