@@ -83,7 +83,7 @@ enum status stage_wrong(struct error *e, size_t stage, const char *key, const ch
 /* "freq_min is -1, not above 0" */
 enum status stage_wrong_value(struct error *e, size_t stage, const char *key, const char *hint, const char *what, double value);
 
-/* Room for the table, zeroed. STATUS_NO_MEMORY, or STATUS_TOO_LARGE above STAGE_MAX_TABLE. */
+/* Room for the table, zeroed. STATUS_NO_MEMORY, or STATUS_TOO_LARGE above STAGE_MAX_TABLE, which is also the most that all stages may take. */
 enum status stage_table(struct plan_stage *p, size_t stage, size_t count, size_t item, struct error *e);
 #define STAGE_MAX_TABLE ((size_t)1 << 28)
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CHANNELS = 8192 };
+enum { MAX_PAIRS = 1 << 20 }; /* of a bad channel and another: 0.1 s */
 static const double least_weight = 0.005;
 
 struct source {
@@ -134,8 +134,8 @@ static size_t weigh(const struct pipeline_spec *spec, const struct stage_spec *s
 static enum status check_kernel(const struct pipeline_spec *spec, size_t i, double *sigma, double *scratch, struct error *e)
 {
 	const struct stage_spec *s = &spec->stages[i];
-	if (spec->nchannels > MAX_CHANNELS)
-		return stage_wrong(e, i, "channels", "silence them", "interpolate takes up to %d channels in all", MAX_CHANNELS);
+	if (s->channels.n > MAX_PAIRS / spec->nchannels)
+		return stage_wrong(e, i, "channels", "silence them", "%zu bad channels of %zu are too many to interpolate", s->channels.n, spec->nchannels);
 	enum status status = channels_located(spec, i, e);
 	if (status)
 		return status;

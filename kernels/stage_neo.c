@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_WINDOW = 4097 };
+enum { MAX_WINDOW = 1025 };
 
 struct table {
 	size_t half;     /* frames of the window on each side; 0: not smoothed */
@@ -41,7 +41,7 @@ static enum status plan(struct plan_stage *p, const struct pipeline_spec *spec, 
 	if (!(s->window_ms >= 0))
 		return stage_wrong_value(e, i, "window_ms", "0 for none", "not 0 or more", s->window_ms);
 	if (half == MAX_WINDOW)
-		return stage_wrong_value(e, i, "window_ms", "use a shorter window", "more than 4096 frames", s->window_ms);
+		return stage_wrong_value(e, i, "window_ms", "use a shorter window", "more than 1024 frames", s->window_ms);
 	enum status status = stage_table(p, i, 1, sizeof(struct table) + ntaps * LANES * sizeof(float), e);
 	if (status)
 		return status;

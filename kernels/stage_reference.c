@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_NEIGHBOURS = 5, LOCAL_MAX_CHANNELS = 8192, MAX_SOURCES = 1 << 25 };
+enum { MIN_NEIGHBOURS = 5, LOCAL_MAX_CHANNELS = 4096, MAX_SOURCES = 1 << 25 };
 
 struct table {
 	enum reference_operator op;

@@ -114,7 +114,7 @@ class Recording:
         noise_levels : array (channels,) or scalar, optional
             In the unit of the preprocessed traces; default: centred MAD of 20 random chunks of 0.5 s in each segment (`seed`).
         preprocess : sequence of stages
-            `bandpass`, `highpass`, `common_reference`, applied in order.
+            Those of `spiked.stages`, `bandpass` and others, applied in order.
         output : path, optional
             NWB 2 file to write as well.
         segment, start, stop : int, optional
@@ -174,7 +174,7 @@ class Recording:
         *args : numbers, arrays
             The kernel's other arguments, the same for all channels, read-only.
         preprocess : sequence of stages
-            `bandpass`, `highpass`, `common_reference`, applied in order to all channels, before `start` and `stop` cut.
+            Those of `spiked.stages`, `bandpass` and others, applied in order to all channels, before `start` and `stop` cut.
         scaled : bool
             Microvolts (float32) instead of stored values.
         start, stop : int, optional
