@@ -24,13 +24,18 @@ def detection_params(method: str, peak_sign: str, detect_threshold: float, exclu
     return params
 
 
-def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[float], preprocess: Sequence[Stage], seed: int) -> Dict[str, Any]:
+def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[float], preprocess: Sequence[Stage], seed: int,
+                     bin_ms: Optional[float] = None) -> Dict[str, Any]:
     """Keys of the operation `reduce`."""
     params: Dict[str, Any] = {"operations": [operations] if isinstance(operations, str) else list(operations), "seed": int(seed)}
     if threshold is not None:
         if not np.isfinite(threshold):
             raise Invalid(f"threshold: must be a finite number, not {threshold}", field="threshold")
         params["threshold"] = float(threshold)
+    if bin_ms is not None:
+        if not np.isfinite(bin_ms):
+            raise Invalid(f"bin_ms: must be a finite number, not {bin_ms}", field="bin_ms")
+        params["bin_ms"] = float(bin_ms)
     if preprocess:
         params["preprocess"] = split(preprocess)[0]
     return params

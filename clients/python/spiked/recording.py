@@ -137,25 +137,28 @@ class Recording:
         return self.reduce("mad", preprocess=preprocess, seed=seed, timeout=timeout)
 
     def reduce(self, operations: Union[str, Sequence[str]], *, threshold: Optional[float] = None, preprocess: Sequence[Stage] = (), scaled: bool = False,
-               seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None, stop: Optional[int] = None,
-               timeout: Optional[float] = None) -> Any:
+               seed: int = 0, bin_ms: Optional[float] = None, segment: Optional[int] = None, start: Optional[int] = None,
+               stop: Optional[int] = None, timeout: Optional[float] = None) -> Any:
         """Reduce each channel over time.
 
         Parameters
         ----------
         operations : str or sequence of str
-            ``count_above sum sum_of_squares weighted_sum mean std rms min max mad``.
+            ``count_above sum sum_of_squares weighted_sum mean std rms min max mad``, and in bins ``binned_power`` (mean of |x|: spiking-band power,
+            after a band-pass) and ``binned_rate`` (crossings of `threshold` a second; downwards if it is negative).
         threshold : float
             For ``count_above`` and ``weighted_sum``, in the unit of the samples.
         scaled : bool
             Microvolts instead of stored values.
+        bin_ms : float
+            Length of a bin; each segment begins one.
 
         Returns
         -------
-        dict of name to array (channels,); a single name gives its array alone.
+        dict of name to array (channels,), in bins (bins, channels); a single name gives its array alone.
         """
         params = self._params(segment, start, stop)
-        params.update(reduction_params(operations, threshold, preprocess, seed))
+        params.update(reduction_params(operations, threshold, preprocess, seed, bin_ms))
         if scaled:
             params["scaled"] = True
         out = self._client._call("reduce", params, stage_arrays(preprocess), timeout=timeout)[1]
