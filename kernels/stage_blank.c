@@ -5,6 +5,7 @@
  * Saturation: a frame is saturated if more than `fraction` of the channels are beyond the level, or if more than that change by `slope` or more up to
  * the next frame; the last frame of a segment has none. The values of `before` frames before it and `after` behind it are replaced, too.
  */
+#include "kernels/levels.h"
 #include "kernels/values.h"
 
 #include <math.h>
@@ -66,14 +67,9 @@ static enum status plan_blank(struct plan_stage *p, const struct pipeline_spec *
 
 static void blank(const struct plan_stage *p, float *x, size_t tile_stride, size_t nframes, void *scratch)
 {
-	const float *low = low_of(p), *high = high_of(p), *value = value_of(p);
 	(void)scratch;
 	for (size_t c = 0; c < values_lanes(p); c += LANES, x += tile_stride)
-		for (size_t t = 0; t < nframes; t++)
-			for (size_t lane = 0; lane < LANES; lane++) {
-				float v = x[t * LANES + lane];
-				x[t * LANES + lane] = v > high[c + lane] || v < low[c + lane] ? value[c + lane] : v;
-			}
+		levels_replace(x, nframes, low_of(p) + c, high_of(p) + c, value_of(p) + c);
 }
 
 const struct stage_type stage_blank = { .name = "blank", .form = blank_form, .plan = plan_blank, .frames = blank };
@@ -122,27 +118,18 @@ static enum status plan_saturation(struct plan_stage *p, const struct pipeline_s
 	return STATUS_OK;
 }
 
-/* How many channels of frame t are beyond their level; *steep: and how many change by their slope up to the next frame. */
-static size_t count(const struct plan_stage *p, const struct stage_block *b, size_t t, size_t *steep)
-{
-	const float *low = low_of(p), *high = high_of(p), *slope = slope_of(p), *x = b->x + t * LANES;
-	size_t beyond = 0, next = t + 1 < b->nread ? LANES : 0;
-	*steep = 0;
-	for (size_t c = 0; c < values_lanes(p); c += LANES, x += b->tile_stride)
-		for (size_t lane = 0; lane < LANES; lane++) {
-			beyond += x[lane] > high[c + lane] || x[lane] < low[c + lane];
-			*steep += fabsf(x[next + lane] - x[lane]) >= slope[c + lane];
-		}
-	return beyond;
-}
-
 static void survey(const struct plan_stage *p, const struct stage_block *b, size_t start, size_t n)
 {
 	const struct table *t = p->table;
+	const float *x = b->x + start * LANES;
 	uint8_t *saturated = b->shared;
-	for (size_t at = start; at < start + n; at++) {
-		size_t steep, beyond = count(p, b, at, &steep), most = beyond > steep ? beyond : steep;
-		saturated[at] = (double)most / (double)p->nchannels > t->fraction;
+	uint32_t beyond[STAGE_PIECE] = { 0 }, steep[STAGE_PIECE] = { 0 };
+	size_t nnext = start + n < b->nread ? n : n - 1;
+	for (size_t c = 0; c < values_lanes(p); c += LANES, x += b->tile_stride)
+		levels_count(x, n, nnext, low_of(p) + c, high_of(p) + c, slope_of(p) + c, beyond, steep);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t most = beyond[i] > steep[i] ? beyond[i] : steep[i];
+		saturated[start + i] = most / (double)p->nchannels > t->fraction;
 	}
 }
 

@@ -352,3 +352,38 @@ def test_wrong_stages(client, stage, field):
     with pytest.raises(spiked.Invalid) as e:
         out_of(client, noise(100, 4), [stage])
     assert e.value.field == field and client.ping() is not None
+
+
+def test_a_large_matrix_in_the_clients_memory(client):
+    """700 x 700 float64 do not travel in the message; and a matrix in Fortran order, which this client makes C, may come from others."""
+    x, matrix = noise(500, 700), np.random.default_rng(SEED).normal(0, 1, (700, 700))
+    got = client.reduce(x, "max", preprocess=[spiked.whiten(matrix)], sampling_frequency=FS)
+    fortran = dict(stage="whiten", whiten_matrix=np.asfortranarray(matrix))
+    np.testing.assert_array_equal(got, client.reduce(x, "max", preprocess=[fortran], sampling_frequency=FS))
+    expected = (x.astype(float) @ matrix).max(axis=0)
+    bound = 701 * oracle.U32 * (np.abs(x).astype(float) @ np.abs(matrix)).max() + oracle.U32 * 700 * 3000
+    assert np.abs(got - expected).max() <= bound
+
+
+def test_detection_on_energy_and_after_whitening(client, nwb):
+    """Peaks of the chain are those of its output."""
+    rec = client.open(nwb.path)
+    matrix = np.eye(19) - 0.1 * np.eye(19, k=1)
+    stages = [spiked.blank_saturation(1e4), spiked.bandpass(300, 6000), spiked.whiten(matrix), spiked.neo(0.3)]
+    peaks = rec.detect_peaks(peak_sign="pos", detect_threshold=20, preprocess=stages)
+    y = np.stack(rec.map(whole, preprocess=stages), axis=1)
+    expected = oracle.by_channel(y, 20 * rec.noise_levels(stages), "pos")
+    assert len(peaks) > 20
+    np.testing.assert_array_equal(peaks, expected)
+
+
+def test_results_know_their_matrix(client, nwb, tmp_path):
+    """A result file that is done is done for the same matrix only."""
+    rec, out = client.open(nwb.path), tmp_path / "peaks.nwb"
+    params = {"file": str(nwb.path), "preprocess": [{"stage": "whiten"}], "output": {"file": str(out), "skip_done": True}}
+
+    def run(matrix: np.ndarray) -> bool:
+        return client._call("detect", params, {"whiten_matrix": matrix, "noise_levels": np.full(19, 30.0)})[0]["result"]["skipped"]
+
+    assert rec.num_channels == 19
+    assert [run(np.eye(19)), run(np.eye(19)), run(2 * np.eye(19))] == [False, True, False]
