@@ -3,12 +3,13 @@
  * A pipeline: frames as stored go in, preprocessed frames come out. The only way samples flow, for streams and for files.
  *
  * The invariant: however a segment is cut into chunks, and however many threads run, the frames that come out are the same bits.
- *   causal stages carry their state from chunk to chunk;
- *   zero-phase stages work on a fixed grid of blocks that starts at frame 0 of the segment. A block is filtered forward and backward
- *   from `margin` frames before it to `margin` frames behind it (clipped to the segment), so it depends on nothing else; such
- *   a stage holds frames back until it has seen them all.
+ *   stages of frames (references, matrices, values) know nothing but the frame;
+ *   causal stages (filters) carry their state from chunk to chunk;
+ *   stages of blocks (zero-phase filters, delays, energy, saturation) work on a fixed grid of blocks that starts at frame 0 of the segment. A
+ *   zero-phase filter takes a block forward and backward from `margin` frames before it to `margin` frames behind it (clipped to the
+ *   segment), and others need as little, so it depends on nothing else; such a stage holds frames back until it has seen them all.
  *
- * The grid is the least power of two that is 4096 frames or more and at least twice the largest margin of the spec's zero-phase stages,
+ * The grid is the least power of two that is 4096 frames or more and at least twice the largest margin of the spec's stages of blocks,
  * which all share it; margin = trunc(5000 / freq_min * fs / 1000) frames (SpikeInterface's five periods: 500 at 300 Hz of 30 kHz; other kinds
  * of filters: stage_filter.c). At both
  * ends of what is read, a block is extended as scipy.signal.sosfiltfilt does it (odd, or by as many frames as there are to mirror when the
@@ -16,12 +17,12 @@
  * first frame it is given, so that an offset makes no transient.
  *
  * Part of a segment: a pipeline that starts at first_frame > 0 gives only frames that are right, that is the bits they would have from
- * the whole segment. Each zero-phase stage gives its first block whose left margin it has seen whole, and what comes before is dropped
+ * the whole segment. Each stage of blocks gives its first block whose left margin it has seen whole, and what comes before is dropped
  * (out->first_frame tells where the output begins); and when the frames end before segment_frames does, the blocks that would need
  * the rest do not come. pipeline_halo and pipeline_span say what to push. Causal stages are right only from frame 0 of the segment on.
  *
- * NaN and infinity: a zero-phase stage carries them to the whole block that has read one, a causal stage to all that follows in that channel, a
- * reference to all channels of the frame. The invariant holds up to which NaN it is (sign and payload).
+ * NaN and infinity: a zero-phase filter carries them to the whole block that has read one, a causal one to all that follows in that channel, a
+ * reference or matrix to the channels of the frame that take part, a delay or smoothed energy as far as its taps reach. The invariant holds up to which NaN it is (sign and payload).
  *
  * Stages see the frames as a slab (f32). Each is parallel along one axis: filters over tiles of channels, references over frames.
  * A pipeline serves one segment at a time and is not thread-safe; the executor's threads work inside a call only.
@@ -118,7 +119,7 @@ void pipeline_free(struct pipeline *p);
 size_t pipeline_bytes(const struct pipeline_spec *spec, size_t max_chunk);
 
 /* Frames a request must read before and behind the frames it wants, so that these come out as from the whole segment
- * (0 without zero-phase stages; causal filters need everything from frame 0 on: *from_start is then true). */
+ * (0 without stages of blocks; causal filters need everything from frame 0 on: *from_start is then true). */
 void pipeline_halo(const struct pipeline_spec *spec, size_t *before, size_t *behind, bool *from_start);
 
 /* The same for one request, without more than it needs: push [*from, *to), with first_frame = *from and segment_frames told, and the output
