@@ -35,6 +35,7 @@ enum status feed_new(struct feed **out, struct source *source, struct pipeline_s
 	spec->fs_hz = source->fs_hz;
 	spec->dtype = source->dtype;
 	spec->segment_frames = -1;
+	enum status status = stage_arrays_read(source, spec, e);
 	f->source = source;
 	f->spec = *spec;
 	f->chunk = (size_t)c->compute_block_frames;
@@ -43,7 +44,8 @@ enum status feed_new(struct feed **out, struct source *source, struct pipeline_s
 	if (wanted * row < least)
 		wanted = least / row;
 	f->capacity = source_span(source, wanted, work / 4 < MAX_READ_BYTES ? work / 4 : MAX_READ_BYTES);
-	enum status status = pipeline_new(&f->pipeline, spec, f->chunk, e);
+	if (!status)
+		status = pipeline_new(&f->pipeline, spec, f->chunk, e);
 	size_t pipeline = status ? 0 : pipeline_bytes(spec, f->chunk);
 	if (!status && (__builtin_mul_overflow(f->capacity, row, &f->nbytes) || __builtin_add_overflow(f->nbytes, pipeline, &f->nbytes) || f->nbytes > work)) {
 		status = error_set(e, STATUS_TOO_LARGE, "preprocess", "raise limits.work_bytes, or raise freq_min", "%zu channels with these stages need %zu MiB",

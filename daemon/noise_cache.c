@@ -19,11 +19,11 @@ struct lru *noise_cache_new(void)
 	return lru_new(free);
 }
 
-char *noise_cache_key(const struct recording *r, const char *preprocess, const struct noise_wanted *w)
+char *noise_cache_key(const struct recording *r, const char *preprocess, uint64_t arrays, const struct noise_wanted *w)
 {
 	char *key = NULL;
-	if (asprintf(&key, "%s\1%s\1%.17g\1%d\1%s\1%d\1%d\1%d\1%d\1%llu", r->fingerprint, r->stream, r->fs_hz, r->time_axis, preprocess, w->scaled,
-		     w->spec->exact, w->method, w->whole, (unsigned long long)w->seed) < 0)
+	if (asprintf(&key, "%s\1%s\1%.17g\1%d\1%s\1%016llx\1%d\1%d\1%d\1%d\1%llu", r->fingerprint, r->stream, r->fs_hz, r->time_axis, preprocess,
+		     (unsigned long long)arrays, w->scaled, w->spec->exact, w->method, w->whole, (unsigned long long)w->seed) < 0)
 		return NULL;
 	return key;
 }

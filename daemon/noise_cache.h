@@ -8,13 +8,16 @@
 
 #include "daemon/lru.h"
 
+#include <stdint.h>
+
 struct recording;
 struct noise_wanted;
 
 struct lru *noise_cache_new(void);
 
-/* What levels depend on, as one text (malloc'ed, NULL without memory). `preprocess`: canonical JSON of the stages. */
-char *noise_cache_key(const struct recording *r, const char *preprocess, const struct noise_wanted *wanted);
+/* What levels depend on, as one text (malloc'ed, NULL without memory). `preprocess`: canonical JSON of the stages; arrays: digest
+ * of what came with them. */
+char *noise_cache_key(const struct recording *r, const char *preprocess, uint64_t arrays, const struct noise_wanted *wanted);
 
 /* Copies [nchannels] levels out, if they are known. */
 bool noise_cache_get(struct lru *cache, const char *key, double *levels, size_t nchannels);

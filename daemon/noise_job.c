@@ -115,10 +115,11 @@ static void look_up(struct noise_job *n, const struct noise_wanted *w)
 {
 	struct request *r = n->source->request;
 	json_t *stages = json_object_get(request_params(r), "preprocess");
+	uint64_t arrays = n->source->arrays.digest;
 	if (!n->source->recording)
 		return;
 	char *text = stages ? json_dumps(stages, JSON_COMPACT | JSON_SORT_KEYS) : strdup("[]");
-	n->key = text ? noise_cache_key(n->source->recording, text, w) : NULL;
+	n->key = text ? noise_cache_key(n->source->recording, text, arrays, w) : NULL;
 	free(text);
 	n->known = n->key && noise_cache_get(r->daemon->noise, n->key, n->levels, n->source->nchannels);
 }

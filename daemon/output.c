@@ -33,7 +33,8 @@ static void add_digest(json_t *object, const char *key, const double *x, size_t 
 }
 
 /* The request's parameters without what does not change the result, keys sorted: two equal texts mean equal results. */
-static char *canonical(const json_t *params, const double *levels, size_t nchannels, const double *locations, size_t nlocations)
+static char *canonical(const json_t *params, const double *levels, size_t nchannels, const double *locations, size_t nlocations,
+		       uint64_t arrays)
 {
 	static const char *const left_out[] = { "output", "file" };
 	json_t *copy = params ? json_copy((json_t *)params) : json_object();
@@ -41,17 +42,19 @@ static char *canonical(const json_t *params, const double *levels, size_t nchann
 		json_object_del(copy, left_out[i]);
 	add_digest(copy, "noise_levels", levels, nchannels);
 	add_digest(copy, "channel_locations", locations, nlocations);
+	if (arrays)
+		json_object_set_new(copy, "preprocess_arrays", json_sprintf("%016llx", (unsigned long long)arrays));
 	char *text = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(copy);
 	return text;
 }
 
 enum status output_open(struct output *o, struct request *r, const struct recording *rec, const double *levels, const double *locations,
-			size_t nlocations)
+			size_t nlocations, uint64_t arrays)
 {
 	char resolved[PATH_MAX], why[256];
 	struct helper_limits helper = source_helper(r);
-	o->parameters = canonical(request_params(r), levels, rec->nchannels, locations, nlocations);
+	o->parameters = canonical(request_params(r), levels, rec->nchannels, locations, nlocations, arrays);
 	if (!o->parameters)
 		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	enum status status = paths_open_directory(r->settings->config.output_roots, o->file, &o->dirfd, &o->name, resolved, &r->error);

@@ -23,9 +23,10 @@ struct output {
 void output_parse(struct output *o, struct params *p);
 
 /* Opens the directory and, with skip_done, looks whether the file is done: sets o->skipped. levels: [nchannels] noise levels that the client
- * gave, which then are part of the parameters, or NULL; locations: [nlocations] coordinates that it gave, likewise. */
+ * gave, which then are part of the parameters, or NULL; locations: [nlocations] coordinates that it gave, likewise;
+ * arrays: digest of what it gave for stages, 0 if nothing. */
 enum status output_open(struct output *o, struct request *r, const struct recording *rec, const double *levels, const double *locations,
-			size_t nlocations);
+			size_t nlocations, uint64_t arrays);
 
 /* Writes the file: temporary name, sync, rename. */
 enum status output_write(struct output *o, struct request *r, const struct recording *rec, const struct peaks *peaks, const double *levels);

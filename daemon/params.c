@@ -101,6 +101,11 @@ const json_t *params_object(struct params *p, const char *key)
 	return json_is_object(value) ? value : NULL;
 }
 
+const json_t *params_any(struct params *p, const char *key)
+{
+	return get(p, key);
+}
+
 int params_word(struct params *p, const char *key, const char *const *words, int fallback)
 {
 	const char *text = params_text(p, key);

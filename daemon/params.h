@@ -38,6 +38,9 @@ double params_real(struct params *p, const char *key, double fallback, double mi
 const json_t *params_list(struct params *p, const char *key);
 const json_t *params_object(struct params *p, const char *key);
 
+/* Whatever stands there; NULL if absent. */
+const json_t *params_any(struct params *p, const char *key);
+
 /* One of the words (NULL-terminated): its index; `fallback` if absent. */
 int params_word(struct params *p, const char *key, const char *const *words, int fallback);
 

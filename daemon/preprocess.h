@@ -8,4 +8,7 @@
 /* Reads the key `preprocess` (SPEC.md 4.5) into spec->stages; failures stay in `p`. */
 void preprocess_parse(struct params *p, struct pipeline_spec *spec);
 
+/* Frees the lists of the stages; after a failure, too. */
+void preprocess_fini(struct pipeline_spec *spec);
+
 #endif

@@ -134,6 +134,7 @@ void source_close(struct source *s)
 	if (s->recording)
 		recording_unref(s->recording);
 	free(s->parts);
+	stage_arrays_free(&s->arrays);
 	memset(s, 0, sizeof *s);
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/params.h"
 #include "daemon/recording/recording.h"
 #include "daemon/request.h"
+#include "daemon/stage_arrays.h"
 
 /* Frames [start, stop) of one segment. */
 struct source_part {
@@ -28,6 +29,7 @@ struct source {
 	enum dtype dtype;
 	struct source_part *parts;        /* what the request wants, in order */
 	size_t nparts;
+	struct stage_arrays arrays;       /* for preprocessing, once they are read */
 };
 
 /* Reads the keys of 4.1 and 4.3 and finds the array "traces"; failures stay in `p`. */

@@ -3,12 +3,13 @@
  * A pipeline: frames as stored go in, preprocessed frames come out. The only way samples flow, for streams and for files.
  *
  * The invariant: however a segment is cut into chunks, and however many threads run, the frames that come out are the same bits.
- *   causal stages carry their state from chunk to chunk;
- *   zero-phase stages work on a fixed grid of blocks that starts at frame 0 of the segment. A block is filtered forward and backward
- *   from `margin` frames before it to `margin` frames behind it (clipped to the segment), so it depends on nothing else; such
- *   a stage holds frames back until it has seen them all.
+ *   stages of frames (references, matrices, values) know nothing but the frame;
+ *   causal stages (filters) carry their state from chunk to chunk;
+ *   stages of blocks (zero-phase filters, delays, energy, saturation) work on a fixed grid of blocks that starts at frame 0 of the segment. A
+ *   zero-phase filter takes a block forward and backward from `margin` frames before it to `margin` frames behind it (clipped to the
+ *   segment), and others need as little, so it depends on nothing else; such a stage holds frames back until it has seen them all.
  *
- * The grid is the least power of two that is 4096 frames or more and at least twice the largest margin of the spec's zero-phase stages,
+ * The grid is the least power of two that is 4096 frames or more and at least twice the largest margin of the spec's stages of blocks,
  * which all share it; margin = trunc(5000 / freq_min * fs / 1000) frames (SpikeInterface's five periods: 500 at 300 Hz of 30 kHz; other kinds
  * of filters: stage_filter.c). At both
  * ends of what is read, a block is extended as scipy.signal.sosfiltfilt does it (odd, or by as many frames as there are to mirror when the
@@ -16,16 +17,17 @@
  * first frame it is given, so that an offset makes no transient.
  *
  * Part of a segment: a pipeline that starts at first_frame > 0 gives only frames that are right, that is the bits they would have from
- * the whole segment. Each zero-phase stage gives its first block whose left margin it has seen whole, and what comes before is dropped
+ * the whole segment. Each stage of blocks gives its first block whose left margin it has seen whole, and what comes before is dropped
  * (out->first_frame tells where the output begins); and when the frames end before segment_frames does, the blocks that would need
  * the rest do not come. pipeline_halo and pipeline_span say what to push. Causal stages are right only from frame 0 of the segment on.
  *
  * Pieces: with spec.piece_frames the pipeline does without the grid, as SpikeInterface does. What is pushed from a reset to the flush is one piece,
- * each zero-phase stage filters all it gets of it at once, and gives what lies `margin` frames inside its ends (up to the ends where these are
+ * each stage of blocks takes all it gets of it at once, and gives what lies `margin` frames inside its ends (up to the ends where these are
  * the segment's). The frames then depend, within the filter's edge tolerance, on where the piece was cut. They come out at the flush.
  *
- * NaN and infinity: a zero-phase stage carries them to the whole block that has read one, a causal stage to all that follows in that channel, a
- * reference to all channels of the frame. The invariant holds up to which NaN it is (sign and payload).
+ * NaN and infinity: a zero-phase filter carries them to the whole block that has read one, a causal one to all that follows in that channel, a
+ * reference or matrix to the channels of the frame that take part, a delay or smoothed energy as far as its taps reach. The invariant holds up
+ * to which NaN it is (sign and payload).
  *
  * Stages see the frames as a slab (f32). Each is parallel along one axis: filters over tiles of channels, references over frames.
  * A pipeline serves one segment at a time and is not thread-safe; the executor's threads work inside a call only.
@@ -41,13 +43,28 @@
 
 enum stage_kind {
 	STAGE_BANDPASS, STAGE_HIGHPASS, STAGE_LOWPASS, STAGE_BANDSTOP, STAGE_NOTCH,
-	STAGE_COMMON_REFERENCE,
+	STAGE_COMMON_REFERENCE, STAGE_PHASE_SHIFT, STAGE_NEO, STAGE_SCALE, STAGE_CENTER, STAGE_BLANK, STAGE_BLANK_SATURATION,
+	STAGE_SILENCE, STAGE_INTERPOLATE, STAGE_WHITEN,
 	STAGE_KINDS
 };
 enum reference_operator { REFERENCE_MEDIAN, REFERENCE_AVERAGE };
+enum reference_scope { REFERENCE_GLOBAL, REFERENCE_SINGLE, REFERENCE_LOCAL, REFERENCE_GROUPS };
 
 enum { PIPELINE_MAX_STAGES = 16, FILTER_MAX_ORDER = 8 };
 
+/* Channels by their indices, each at most once. */
+struct channel_list {
+	size_t n;
+	const uint32_t *at;
+};
+
+/* Numbers for the channels: one for all, or one for each. */
+struct channel_values {
+	size_t n;                        /* 1 or nchannels */
+	const double *at;
+};
+
+/* What a pointer leads to is read by pipeline_new and pipeline_bytes only. */
 struct stage_spec {
 	enum stage_kind kind;
 
@@ -59,7 +76,24 @@ struct stage_spec {
 	enum bessel_norm norm;
 	bool zero_phase;                 /* forward and backward on the fixed grid */
 
-	enum reference_operator op;      /* common reference */
+	/* Common reference */
+	enum reference_operator op;
+	enum reference_scope scope;
+	struct channel_list channels;    /* global: the reference's (none listed: all); single: the one; silence, interpolate: those */
+	struct channel_list excluded;    /* never part of a reference */
+	struct channel_list grouped;     /* groups: their channels, one group behind the other, ... */
+	size_t ngroups;
+	const size_t *group_sizes;       /* ... of so many channels each */
+	double radius_um[2];             /* local: farther away than the first and at most the second */
+
+	/* Others */
+	double window_ms;                /* neo: of the smoothing, 0: none */
+	struct channel_values gain;      /* scale */
+	struct channel_values value;     /* scale: the offset; center: what is taken away; blank, blank_saturation: what is put in */
+	double level, slope, fraction;   /* blank, blank_saturation; slope 0: not looked at */
+	bool microvolts;                 /* level and slope are, otherwise in the unit of the samples */
+	double before_ms, after_ms;      /* blank_saturation */
+	double sigma_um, p;              /* interpolate; sigma 0: from the locations */
 };
 
 struct pipeline_spec {
@@ -67,6 +101,11 @@ struct pipeline_spec {
 	double fs_hz;                    /* > 0, finite */
 	enum dtype dtype;                /* of the frames that go in: integers to 64 bits, F32, F64 */
 	const double *gain, *offset;     /* [nchannels], y = x * gain + offset in f64 then rounded to f32; both NULL: raw values */
+	const double *gain_uv, *offset_uv; /* [nchannels] from frames as stored to microvolts; NULL: not known */
+	const double *locations;         /* [nchannels][ndim] um, finite; NULL: not known */
+	size_t ndim;
+	const double *inter_sample_shift; /* [nchannels] frames, finite: when a channel is sampled; NULL: not known */
+	const double *whiten_matrix;     /* [nchannels][nchannels], finite; NULL: not given */
 	size_t nstages;
 	struct stage_spec stages[PIPELINE_MAX_STAGES];
 	int64_t first_frame;             /* where in the segment the first frame stands that will be pushed; 0 for a whole segment */
@@ -88,7 +127,7 @@ void pipeline_free(struct pipeline *p);
 size_t pipeline_bytes(const struct pipeline_spec *spec, size_t max_chunk);
 
 /* Frames a request must read before and behind the frames it wants, so that these come out as from the whole segment
- * (0 without zero-phase stages; causal filters need everything from frame 0 on: *from_start is then true). */
+ * (0 without stages of blocks; causal filters need everything from frame 0 on: *from_start is then true). */
 void pipeline_halo(const struct pipeline_spec *spec, size_t *before, size_t *behind, bool *from_start);
 
 /* The same for one request, without more than it needs (or, with piece_frames, for one piece): push [*from, *to), with first_frame = *from and

@@ -114,6 +114,8 @@ enum status plan_make(struct plan *plan, const struct pipeline_spec *spec, struc
 	plan->nstages = spec->nstages;
 	for (size_t i = 0; !status && i < spec->nstages; i++)
 		status = plan_stage(&plan->stages[i], spec, i, plan->grid, e);
+	if (!status && plan_bytes(plan) > STAGE_MAX_TABLE)
+		return error_set(e, STATUS_TOO_LARGE, "preprocess", "use fewer stages or channels", "the stages' tables take %zu MiB", plan_bytes(plan) >> 20);
 	return status;
 }
 

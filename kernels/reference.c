@@ -21,3 +21,16 @@ void reference_average(float *x, size_t tile_stride, size_t nframes, size_t ncha
 		ISA_PICK(reference_average_16)(x + t * LANES, tile_stride, n, nchannels);
 	}
 }
+
+size_t reference_sets_scratch(size_t nchannels, size_t nsets, size_t largest)
+{
+	return reference_scratch(nchannels) + (nsets + largest) * REFERENCE_FRAMES * sizeof(float);
+}
+
+void reference_sets(float *x, size_t tile_stride, size_t nframes, size_t nchannels, const struct reference_sets *sets, void *scratch)
+{
+	for (size_t t = 0; t < nframes; t += REFERENCE_FRAMES) {
+		size_t n = nframes - t < REFERENCE_FRAMES ? nframes - t : REFERENCE_FRAMES;
+		ISA_PICK(reference_sets_16)(x + t * LANES, tile_stride, n, nchannels, sets, scratch);
+	}
+}

@@ -14,6 +14,15 @@ static const struct stage_type *const types[STAGE_KINDS] = {
 	[STAGE_BANDSTOP] = &stage_bandstop,
 	[STAGE_NOTCH] = &stage_notch,
 	[STAGE_COMMON_REFERENCE] = &stage_common_reference,
+	[STAGE_PHASE_SHIFT] = &stage_phase_shift,
+	[STAGE_NEO] = &stage_neo,
+	[STAGE_SCALE] = &stage_scale,
+	[STAGE_CENTER] = &stage_center,
+	[STAGE_BLANK] = &stage_blank,
+	[STAGE_BLANK_SATURATION] = &stage_blank_saturation,
+	[STAGE_SILENCE] = &stage_silence,
+	[STAGE_INTERPOLATE] = &stage_interpolate,
+	[STAGE_WHITEN] = &stage_whiten,
 };
 
 const struct stage_type *stage_type_of(enum stage_kind kind)

@@ -87,11 +87,12 @@ enum status stage_wrong(struct error *e, size_t stage, const char *key, const ch
 /* "freq_min is -1, not above 0" */
 enum status stage_wrong_value(struct error *e, size_t stage, const char *key, const char *hint, const char *what, double value);
 
-/* Room for the table, zeroed. STATUS_NO_MEMORY, or STATUS_TOO_LARGE above STAGE_MAX_TABLE. */
+/* Room for the table, zeroed. STATUS_NO_MEMORY, or STATUS_TOO_LARGE above STAGE_MAX_TABLE, which is also the most that all stages may take. */
 enum status stage_table(struct plan_stage *p, size_t stage, size_t count, size_t item, struct error *e);
 #define STAGE_MAX_TABLE ((size_t)1 << 28)
 
 /* The rows of the table in stage.c. */
-extern const struct stage_type stage_bandpass, stage_highpass, stage_lowpass, stage_bandstop, stage_notch, stage_common_reference;
+extern const struct stage_type stage_bandpass, stage_highpass, stage_lowpass, stage_bandstop, stage_notch, stage_common_reference,
+	stage_phase_shift, stage_neo, stage_scale, stage_center, stage_blank, stage_blank_saturation, stage_silence, stage_interpolate, stage_whiten;
 
 #endif

@@ -9,6 +9,7 @@
 #include "daemon/noise_job.h"
 #include "daemon/operations/operations.h"
 #include "daemon/output.h"
+#include "daemon/preprocess.h"
 #include "kernels/select.h"
 
 #include <stdlib.h>
@@ -279,8 +280,8 @@ static enum step open_source(struct detect *d, struct request *r)
 	if (d->source.array)
 		return request_fail(r, STATUS_UNSUPPORTED, "output", "detect in a file, or save the peaks yourself", "a result file needs a recording as source");
 	size_t nlocations = d->locations ? (size_t)(d->asked.places->nbytes / sizeof(double)) : 0;
-	if (take_levels(d, r) != STATUS_OK ||
-	    output_open(&d->output, r, d->source.recording, d->asked.given ? d->levels : NULL, d->locations, nlocations) != STATUS_OK)
+	if (take_levels(d, r) != STATUS_OK || stage_arrays_read(&d->source, &d->asked.spec, &r->error) != STATUS_OK ||
+	    output_open(&d->output, r, d->source.recording, d->asked.given ? d->levels : NULL, d->locations, nlocations, d->source.arrays.digest) != STATUS_OK)
 		return STEP_DONE;
 	if (!d->output.skipped)
 		return STEP_COMPUTE;
@@ -354,5 +355,6 @@ void detect_end(struct request *r)
 	free(d->thresholds);
 	free(d->locations);
 	neighbours_fini(&d->neighbours);
+	preprocess_fini(&d->asked.spec);
 	free(d);
 }

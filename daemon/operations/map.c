@@ -63,6 +63,16 @@ static void parse_types(struct map *m, struct params *p)
 	}
 }
 
+/* An array that belongs to the source or to preprocessing, and is no argument of the kernel? */
+static bool of_source(const char *name)
+{
+	static const char *const names[] = { "traces", "channel_locations", "inter_sample_shift", "whiten_matrix" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static void parse_arguments(struct map *m, struct params *p)
 {
 	const struct message *all = &m->request->msg;
@@ -70,7 +80,7 @@ static void parse_arguments(struct map *m, struct params *p)
 	m->given = rest.arrays = calloc(all->narrays + 1, sizeof *rest.arrays);
 	rest.narrays = 0;
 	for (size_t i = 0; rest.arrays && i < all->narrays; i++)
-		if (strcmp(all->arrays[i].name, "traces") != 0 && strcmp(all->arrays[i].name, "channel_locations") != 0)
+		if (!of_source(all->arrays[i].name))
 			rest.arrays[rest.narrays++] = all->arrays[i];
 	arguments_parse(&m->arguments, &rest, p);
 	if (!rest.arrays && !p->status)
@@ -351,5 +361,6 @@ void map_end(struct request *r)
 	free(m->offset);
 	free(m->traces);
 	free(m->block);
+	preprocess_fini(&m->spec);
 	free(m);
 }

@@ -3,6 +3,7 @@
  * reduce: per-channel reductions over time, of a recording or an array. Blocks of fixed size are reduced in any order and joined by a fixed tree
  * (kernels/reduce.h), so that neither threads nor the way of the samples change a bit.
  */
+#include "kernels/bins.h"
 #include "kernels/reduce.h"
 #include "daemon/daemon.h"
 #include "daemon/feed.h"
@@ -24,8 +25,10 @@ struct reduction {
 	double *gain, *offset;          /* microvolts, or NULL */
 	const json_t *names;
 	unsigned ops;
-	bool want_mad, want_cumsum, scaled, through_pipeline;
+	bool want_mad, want_cumsum, want_bins, scaled, through_pipeline;
 	double threshold;
+	double bin_ms;
+	struct bins bins;
 	uint64_t seed;
 
 	enum phase phase;
@@ -45,6 +48,21 @@ struct reduction {
 	struct moments *parts;          /* [nparts][nchannels] */
 };
 
+static bool is_binned(const char *name)
+{
+	return strcmp(name, "binned_power") == 0 || strcmp(name, "binned_rate") == 0;
+}
+
+static bool is_asked(const struct reduction *d, const char *name)
+{
+	for (size_t i = 0; i < json_array_size(d->names); i++) {
+		const char *other = json_string_value(json_array_get(d->names, i));
+		if (other && strcmp(other, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void parse_names(struct reduction *d, struct params *p)
 {
 	d->names = params_list(p, "operations");
@@ -58,6 +76,8 @@ static void parse_names(struct reduction *d, struct params *p)
 			d->want_mad = true;
 		else if (name && strcmp(name, "cumsum") == 0)
 			d->want_cumsum = true;
+		else if (name && is_binned(name))
+			d->want_bins = true;
 		else if (!op)
 			params_fail(p, "operations", "see SPEC.md 4.7", "there is no reduction called %.40s", name ? name : "(not a string)");
 		for (size_t j = 0; name && j < i; j++)
@@ -76,20 +96,23 @@ enum step reduce_begin(struct request *r)
 	params_init(&p, request_params(r), "", &r->error);
 	source_parse(&d->source, r, &p);
 	parse_names(d, &p);
-	bool needs_threshold = d->ops & (REDUCE_count_above | REDUCE_weighted_sum);
+	bool needs_threshold = (d->ops & (REDUCE_count_above | REDUCE_weighted_sum)) || is_asked(d, "binned_rate");
+	d->bin_ms = params_real(&p, "bin_ms", 0, 0, true, 1e9);
+	if (d->want_bins && !params_has(&p, "bin_ms"))
+		params_fail(&p, "bin_ms", "give the length of a bin, 20 for example", "binned_power and binned_rate need one");
 	d->threshold = params_real(&p, "threshold", 0, -INFINITY, false, INFINITY);
 	if (needs_threshold && !params_has(&p, "threshold"))
-		params_fail(&p, "threshold", "give a threshold", "count_above and weighted_sum need one");
+		params_fail(&p, "threshold", "give a threshold", "count_above, weighted_sum and binned_rate need one");
 	params_int(&p, "axis", 0, 0, 0);
 	d->scaled = params_bool(&p, "scaled", false);
 	d->seed = (uint64_t)params_int(&p, "seed", 0, 0, INT64_MAX);
 	preprocess_parse(&p, &d->spec);
-	d->through_pipeline = d->spec.nstages > 0 || d->scaled;
+	d->through_pipeline = d->spec.nstages > 0 || d->scaled || d->want_bins;
 	if (d->want_cumsum && (!d->source.array || d->through_pipeline))
 		params_fail(&p, "operations", "read the frames and send them as an array", "cumsum takes an array, without preprocess and scaled");
 	if (d->scaled && d->source.array)
 		params_fail(&p, "scaled", NULL, "an array has no scale; multiply it yourself");
-	if (d->source.array && d->source.fs_hz <= 0 && (d->want_mad || d->spec.nstages))
+	if (d->source.array && d->source.fs_hz <= 0 && (d->want_mad || d->want_bins || d->spec.nstages))
 		params_fail(&p, "sampling_frequency", "say how many frames a second the array holds", "is missing");
 	if (params_end(&p))
 		return STEP_DONE;
@@ -126,6 +149,25 @@ static size_t row_bytes(const struct reduction *d)
 	return d->source.nchannels * dtype_size(d->dtype);
 }
 
+static enum status prepare_bins(struct reduction *d, struct error *e)
+{
+	const struct source *s = &d->source;
+	size_t most = (size_t)s->request->settings->config.limits_result_bytes;
+	double frames = rint(d->bin_ms * s->fs_hz / 1000);
+	if (!d->want_bins)
+		return STATUS_OK;
+	if (!(frames >= 1 && frames <= 1e12))
+		return error_set(e, STATUS_INVALID, "bin_ms", "use longer bins", "bins of %g ms are %g frames", d->bin_ms, frames);
+	int64_t *nframes = calloc(s->nparts, sizeof *nframes);
+	if (!nframes)
+		return no_memory(e);
+	for (size_t i = 0; i < s->nparts; i++)
+		nframes[i] = s->parts[i].stop - s->parts[i].start;
+	enum status status = bins_init(&d->bins, s->nchannels, (size_t)frames, s->fs_hz, d->threshold, nframes, s->nparts, most, e);
+	free(nframes);
+	return status;
+}
+
 static enum status start(struct reduction *d, struct error *e)
 {
 	struct source *s = &d->source;
@@ -149,6 +191,8 @@ static enum status start(struct reduction *d, struct error *e)
 	if (!d->frames || !d->moments || !d->parts)
 		return no_memory(e);
 	enum status status = prepare_scale(d, e);
+	if (!status)
+		status = prepare_bins(d, e);
 	if (!status && d->through_pipeline)
 		status = feed_new(&d->feed, s, &d->spec, e);
 	if (!status && d->want_mad)
@@ -277,7 +321,9 @@ static enum status step_preprocessed(struct reduction *d, const struct executor 
 		feed_seek(d->feed, part->segment, part->start, part->stop, false);
 	d->sought = true;
 	enum status status = feed_step(d->feed, ex, &slab, &end, e);
-	for (size_t at = 0; at < slab.nframes && !status;) {
+	if (!status && d->want_bins && slab.nframes)
+		bins_add(&d->bins, &slab, ex);
+	for (size_t at = 0; at < slab.nframes && d->ops && !status;) {
 		size_t n = slab.nframes - at < room - d->nframes ? slab.nframes - at : room - d->nframes;
 		append(d, &slab, at, n);
 		at += n;
@@ -290,6 +336,8 @@ static enum status step_preprocessed(struct reduction *d, const struct executor 
 		return status;
 	if (d->nframes)
 		status = reduce_group(d, d->frames, 0, d->nframes, ex, e);
+	if (d->want_bins)
+		bins_end(&d->bins);
 	end_part(d);
 	return status;
 }
@@ -335,6 +383,12 @@ static bool add_result(struct reduction *d, struct request *r, const char *name)
 		double *mad = d->mad;
 		d->mad = NULL;
 		return request_add_array(r, name, DTYPE_F64, 1, &n, mad);
+	}
+	if (is_binned(name)) {
+		uint64_t shape[2] = { d->bins.nbins, n };
+		double **from = strcmp(name, "binned_power") == 0 ? &d->bins.power : &d->bins.rate, *bins = *from;
+		*from = NULL;
+		return request_add_array(r, name, DTYPE_F64, 2, shape, bins);
 	}
 	double *values = malloc(n * sizeof *values);
 	for (size_t c = 0; values && c < n; c++) {
@@ -402,7 +456,7 @@ enum step reduce_step(struct request *r, const struct executor *ex)
 		d->phase = PHASE_BLOCKS;
 		break;
 	case PHASE_BLOCKS:
-		if (d->part == d->source.nparts || !d->ops) {
+		if (d->part == d->source.nparts || !(d->ops || d->want_bins)) {
 			reply(d, r);
 			return STEP_DONE;
 		}
@@ -427,5 +481,7 @@ void reduce_end(struct request *r)
 	free(d->moments);
 	free(d->rows);
 	free(d->parts);
+	preprocess_fini(&d->spec);
+	bins_fini(&d->bins);
 	free(d);
 }

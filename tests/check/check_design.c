@@ -99,3 +99,55 @@ CHECK_TEST(design_refuses)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		check_that(!design_filter(&s, &bad[i], 30000), "design %zu is no filter: radius %.17g", i, s.radius);
 }
+
+static double gain_db(const struct sos *s, double f_hz, double fs_hz)
+{
+	double w = 2 * M_PI * f_hz / fs_hz, db = 20 * log10(fabs(s->f64.gain));
+	for (size_t i = 0; i < s->nsections; i++) {
+		const struct sos_f64 *c = &s->f64;
+		db += 20 * log10(hypot(1 + c->b1[i] * cos(w) + c->b2[i] * cos(2 * w), c->b1[i] * sin(w) + c->b2[i] * sin(2 * w)));
+		db -= 20 * log10(hypot(1 + c->a1[i] * cos(w) + c->a2[i] * cos(2 * w), c->a1[i] * sin(w) + c->a2[i] * sin(2 * w)));
+	}
+	return db;
+}
+
+/* What defines each family: its gain at the edges. 1e-6 dB: gains are products of up to 16 factors, each with a relative error of some eps times
+ * 1 / (1 - radius) <= 1e3 here. */
+CHECK_TEST(design_edges)
+{
+	for (int round = 0; round < 3000; round++) {
+		struct filter_spec f = { .band = (enum filter_band)check_below(4), .family = (enum filter_family)check_below(5),
+					 .order = 1 + (int)check_below(8), .freq_min_hz = 500 + 3000 * check_uniform(), .ripple_db = 0.01 + 3 * check_uniform(),
+					 .attenuation_db = 10 + 80 * check_uniform(), .norm = BESSEL_MAG };
+		struct sos s;
+		f.freq_max_hz = f.freq_min_hz + 2000 + 8000 * check_uniform();
+		double edge = f.family == FILTER_CHEBYSHEV1 || f.family == FILTER_ELLIPTIC ? -f.ripple_db
+			      : f.family == FILTER_CHEBYSHEV2			       ? -f.attenuation_db
+											       : -10 * log10(2);
+		bool made = design_filter(&s, &f, 30000);
+		check_that(made && s.radius < 1, "round %d: band %d family %d order %d is no filter", round, f.band, f.family, f.order);
+		double low = f.band == FILTER_LOWPASS ? edge : gain_db(&s, f.freq_min_hz, 30000);
+		double high = f.band == FILTER_HIGHPASS ? edge : gain_db(&s, f.freq_max_hz, 30000);
+		check_that(fabs(low - edge) < 1e-6 && fabs(high - edge) < 1e-6, "round %d: band %d family %d order %d: %.9g and %.9g dB at the edges, not %.9g",
+			   round, f.band, f.family, f.order, low, high, edge);
+	}
+}
+
+/* Whatever the numbers: a stable filter or none. */
+CHECK_TEST(design_any_numbers)
+{
+	for (int round = 0; round < 20000; round++) {
+		struct filter_spec f = { .band = (enum filter_band)check_below(5), .family = (enum filter_family)check_below(5),
+					 .order = 1 + (int)check_below(8), .freq_min_hz = ldexp(check_uniform(), (int)check_below(30) - 10),
+					 .freq_max_hz = ldexp(check_uniform(), (int)check_below(30) - 10), .ripple_db = ldexp(check_uniform(), (int)check_below(60) - 50),
+					 .attenuation_db = ldexp(check_uniform(), (int)check_below(60) - 50), .norm = (enum bessel_norm)check_below(3),
+					 .q = ldexp(check_uniform(), (int)check_below(60) - 30) };
+		struct sos s;
+		if (!design_filter(&s, &f, 30000))
+			continue;
+		bool finite = isfinite(s.f64.gain) && isfinite(s.tiny) && s.radius <= SOS_MAX_RADIUS && s.nsections >= 1 && s.nsections <= SOS_MAX_SECTIONS;
+		for (size_t i = 0; i < s.nsections; i++)
+			finite = finite && isfinite(s.f64.b1[i]) && isfinite(s.f64.b2[i]) && fabs(s.f64.a1[i]) <= 2 && fabs(s.f64.a2[i]) <= 1;
+		check_that(finite, "round %d: band %d family %d order %d", round, f.band, f.family, f.order);
+	}
+}

@@ -19,6 +19,24 @@
 #define STOP(zero, lo, hi) { .kind = STAGE_BANDSTOP, .freq_min_hz = (lo), .freq_max_hz = (hi), .order = 2, .zero_phase = (zero) }
 #define REFERENCE(how) { .kind = STAGE_COMMON_REFERENCE, .op = REFERENCE_##how }
 
+#define LOCAL(how) { .kind = STAGE_COMMON_REFERENCE, .op = REFERENCE_##how, .scope = REFERENCE_LOCAL, .radius_um = { 30, 55 } }
+#define GROUPED(how) \
+	{ .kind = STAGE_COMMON_REFERENCE, .op = REFERENCE_##how, .scope = REFERENCE_GROUPS, .grouped = { 1, first }, .ngroups = 1, .group_sizes = one_each }
+
+#define SHIFT { .kind = STAGE_PHASE_SHIFT }
+#define NEO(ms) { .kind = STAGE_NEO, .window_ms = (ms) }
+#define SATURATION(top, steep, b, a) \
+	{ .kind = STAGE_BLANK_SATURATION, .level = (top), .slope = (steep), .fraction = 0.2, .before_ms = (b), .after_ms = (a), .value = { 1, halves } }
+#define BLANK(top) { .kind = STAGE_BLANK, .level = (top), .value = { 1, halves } }
+#define SCALE { .kind = STAGE_SCALE, .gain = { 1, halves }, .value = { 1, halves } }
+#define CENTER { .kind = STAGE_CENTER, .value = { 1, halves } }
+#define FIRST(what) { .kind = STAGE_##what, .channels = { 1, first }, .p = 1.3, .sigma_um = 20 }
+#define WHITEN { .kind = STAGE_WHITEN }
+
+static const double halves[] = { 0.5 };
+static const uint32_t first[] = { 0 };
+static const size_t one_each[] = { 1 };
+
 /* At 30 kHz: margins 500, 600 and 3000, the last with a grid of 8192. */
 static const struct chain {
 	const char *name;
@@ -33,14 +51,36 @@ static const struct chain {
 	{ "zero phase twice", 2, { BAND(true), HIGH(true, 250, 3) } },
 	{ "causal, median, causal", 3, { HIGH(false, 250, 2), REFERENCE(MEDIAN), BAND(false) } },
 	{ "other filters", 4, { NOTCH(false, 2000), ELLIPTIC_LOW(5000), NOTCH(true, 3000), STOP(false, 400, 900) } },
+	{ "references", 4, { LOCAL(MEDIAN), GROUPED(MEDIAN), BAND(true), LOCAL(AVERAGE) } },
+	{ "shift, whiten", 4, { SHIFT, CENTER, BAND(true), WHITEN } },
+	{ "blank, energy", 5, { SATURATION(20, 30, 1, 2.5), BLANK(25), SCALE, BAND(false), NEO(0.5) } },
+	{ "energy, interpolate, silence", 4, { FIRST(INTERPOLATE), NEO(0), SATURATION(1e5, 0, 0, 0.3), FIRST(SILENCE) } },
 	{ "all kinds", 5, { HIGH(false, 300, 1), HIGH(true, 50, 2), REFERENCE(MEDIAN), BAND(true), HIGH(false, 500, 3) } },
 };
 enum { NCHAINS = sizeof chains / sizeof *chains };
+
+enum { MAX_CHANNELS = 384 };
+static double locations[2 * MAX_CHANNELS]; /* two columns */
+static double shifts[MAX_CHANNELS];
+static double matrix[MAX_CHANNELS * MAX_CHANNELS]; /* [nchannels][nchannels] of the spec made last */
 
 static struct pipeline_spec spec_of(const struct chain *chain, size_t nchannels, enum dtype dtype)
 {
 	struct pipeline_spec spec = { .nchannels = nchannels, .fs_hz = 30000, .dtype = dtype, .segment_frames = -1, .nstages = chain->nstages };
 	memcpy(spec.stages, chain->stages, sizeof chain->stages);
+	for (size_t i = 0; i < 2 * MAX_CHANNELS; i++)
+		locations[i] = i % 2 ? 20.0 * (double)(i / 4) : 32.0 * (double)(i / 2 % 2);
+	spec.locations = locations;
+	spec.ndim = 2;
+	for (size_t i = 0; i < MAX_CHANNELS; i++)
+		shifts[i] = (double)(i % 13) / 13;
+	spec.inter_sample_shift = shifts;
+	if (nchannels <= MAX_CHANNELS)
+		for (size_t i = 0; i < nchannels * nchannels; i++) {
+			double apart = fabs((double)(i / nchannels) - (double)(i % nchannels));
+			matrix[i] = apart < 20 ? 1 / (1 + apart * apart) : 0;
+		}
+	spec.whiten_matrix = matrix;
 	return spec;
 }
 
@@ -481,6 +521,29 @@ CHECK_TEST(pipeline_refuses)
 	s = good, s.stages[1] = (struct stage_spec)ELLIPTIC_LOW(100), s.stages[1].ripple_db = 0, refused(s, "preprocess[1].ripple_db");
 	s = good, s.stages[1].family = 9, refused(s, "preprocess[1].filter");
 	s = good, s.stages[1].family = FILTER_BESSEL, s.stages[1].norm = 9, refused(s, "preprocess[1].norm");
+	s = good, s.stages[0] = (struct stage_spec)LOCAL(MEDIAN), s.locations = NULL, refused(s, "channel_locations");
+	s = good, s.stages[0] = (struct stage_spec)LOCAL(MEDIAN), s.stages[0].radius_um[1] = INFINITY, refused(s, "preprocess[0].local_radius_um");
+	s = good, s.stages[0] = (struct stage_spec)GROUPED(MEDIAN), s.stages[0].ngroups = 0, refused(s, "preprocess[0].groups");
+	s = good, s.stages[0].excluded = (struct channel_list){ 2, (const uint32_t[]){ 3, 3 } }, refused(s, "preprocess[0].excluded");
+	s = good, s.stages[0].excluded = (struct channel_list){ 1, (const uint32_t[]){ 8 } }, refused(s, "preprocess[0].excluded");
+	s = good, s.stages[0].scope = 9, refused(s, "preprocess[0].reference");
+	s = good, s.stages[0] = (struct stage_spec)SHIFT, s.inter_sample_shift = NULL, refused(s, "inter_sample_shift");
+	s = good, s.stages[0] = (struct stage_spec)SHIFT, s.inter_sample_shift = no, refused(s, "inter_sample_shift");
+	s = good, s.stages[0] = (struct stage_spec)WHITEN, s.whiten_matrix = NULL, refused(s, "whiten_matrix");
+	s = good, s.stages[0] = (struct stage_spec)NEO(NAN), refused(s, "preprocess[0].window_ms");
+	s = good, s.stages[0] = (struct stage_spec)NEO(1000), refused(s, "preprocess[0].window_ms");
+	s = good, s.stages[0] = (struct stage_spec)BLANK(0), refused(s, "preprocess[0].level");
+	s = good, s.stages[0] = (struct stage_spec)BLANK(1), s.stages[0].microvolts = true, refused(s, "preprocess[0].unit");
+	s = good, s.stages[0] = (struct stage_spec)BLANK(1), s.stages[0].value = (struct channel_values){ 8, no }, refused(s, "preprocess[0].value");
+	s = good, s.stages[0] = (struct stage_spec)BLANK(1), s.stages[0].value.n = 7, refused(s, "preprocess[0].value");
+	s = good, s.stages[0] = (struct stage_spec)SATURATION(1, NAN, 0, 0), refused(s, "preprocess[0].slope");
+	s = good, s.stages[0] = (struct stage_spec)SATURATION(1, 0, 1e9, 0), refused(s, "preprocess[0].before_ms");
+	s = good, s.stages[0] = (struct stage_spec)SATURATION(1, 0, 0, NAN), refused(s, "preprocess[0].after_ms");
+	s = good, s.stages[0] = (struct stage_spec)SATURATION(1, 0, 0, 0), s.stages[0].fraction = 1, refused(s, "preprocess[0].fraction");
+	s = good, s.stages[0] = (struct stage_spec)FIRST(SILENCE), s.stages[0].channels.n = 0, refused(s, "preprocess[0].channels");
+	s = good, s.stages[0] = (struct stage_spec)FIRST(INTERPOLATE), s.stages[0].p = 0, refused(s, "preprocess[0].p");
+	s = good, s.stages[0] = (struct stage_spec)FIRST(INTERPOLATE), s.stages[0].sigma_um = NAN, refused(s, "preprocess[0].sigma_um");
+	s = good, s.stages[0] = (struct stage_spec)FIRST(INTERPOLATE), s.locations = NULL, refused(s, "channel_locations");
 	s = good, s.stages[0].op = 7, refused(s, "preprocess[0].operator");
 	s = good, s.stages[0].kind = STAGE_KINDS, refused(s, "preprocess[0].stage");
 	s = good, s.nstages = 17, refused(s, "preprocess");
@@ -519,6 +582,48 @@ CHECK_TEST(pipeline_bench)
 				continue;
 			/* Without end, so as not to count a segment's last blocks. */
 			CHECK_BENCH(label, FRAMES * CHANNELS)
+				for (size_t at = 0; at < FRAMES; at += consumed)
+					pipeline_step(p, x + at * CHANNELS * 2, FRAMES - at, &executor_serial, &consumed, &slab);
+			pipeline_free(p);
+		}
+	free(x);
+}
+
+/* One stage at a time, 384 channels in two columns. */
+CHECK_TEST(pipeline_stage_bench)
+{
+	enum { FRAMES = 4 * 4096, CHANNELS = 384, CHUNK = 4096 };
+	static const struct chain stages[] = {
+		{ "lowpass, elliptic 3", 1, { ELLIPTIC_LOW(5000) } },
+		{ "notch", 1, { NOTCH(true, 3000) } },
+		{ "bandstop 2, causal", 1, { STOP(false, 400, 900) } },
+		{ "local median", 1, { LOCAL(MEDIAN) } },
+		{ "local average", 1, { LOCAL(AVERAGE) } },
+		{ "phase shift", 1, { SHIFT } },
+		{ "energy", 1, { NEO(0) } },
+		{ "energy, 1 ms", 1, { NEO(1) } },
+		{ "scale", 1, { SCALE } },
+		{ "center", 1, { CENTER } },
+		{ "blank", 1, { BLANK(1200) } },
+		{ "blank saturation", 1, { SATURATION(1200, 300, 1, 1) } },
+		{ "silence", 1, { FIRST(SILENCE) } },
+		{ "interpolate", 1, { FIRST(INTERPOLATE) } },
+		{ "whiten, 39 of 384", 1, { WHITEN } },
+		{ "whiten, 384 of 384", 1, { WHITEN } },
+	};
+	enum { NSTAGES = sizeof stages / sizeof *stages };
+	char *x = random_frames(DTYPE_I16, FRAMES * CHANNELS);
+	CHECK_EACH_ISA(isa)
+		for (int i = 0; i < NSTAGES; i++) {
+			struct pipeline_spec spec = spec_of(&stages[i], CHANNELS, DTYPE_I16);
+			struct pipeline *p;
+			struct slab slab;
+			size_t consumed;
+			for (size_t k = 0; k < CHANNELS * CHANNELS && i == NSTAGES - 1; k++)
+				matrix[k] = 1 / (1.0 + (double)k);
+			if (pipeline_new(&p, &spec, CHUNK, NULL))
+				continue;
+			CHECK_BENCH(stages[i].name, FRAMES * CHANNELS)
 				for (size_t at = 0; at < FRAMES; at += consumed)
 					pipeline_step(p, x + at * CHANNELS * 2, FRAMES - at, &executor_serial, &consumed, &slab);
 			pipeline_free(p);

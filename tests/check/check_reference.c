@@ -136,6 +136,95 @@ CHECK_TEST(reference_all_magnitudes)
 	}
 }
 
+/* --- sets --- */
+
+static float plain_set_average(const float *v, size_t n)
+{
+	double sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum += (double)v[i];
+	return (float)(sum / (double)n);
+}
+
+/* Random sets, of few channels and of many. */
+static struct reference_sets random_sets(size_t nchannels, bool median)
+{
+	size_t nsets = 1 + check_below(nchannels), n = 0, most = check_below(2) ? nchannels : nchannels < 30 ? nchannels : 30;
+	uint32_t *start = check_guard((nsets + 1) * sizeof *start, CHECK_END), *set_of = check_guard(nchannels * sizeof *set_of, CHECK_END);
+	uint32_t *source = check_guard(nsets * nchannels * sizeof *source, CHECK_START);
+	size_t largest = 0;
+	for (size_t i = 0; i < nsets; i++) {
+		size_t size = 1 + check_below(most);
+		start[i] = (uint32_t)n;
+		for (size_t k = 0; k < size; k++)
+			source[n++] = (uint32_t)check_below(nchannels);
+		largest = size > largest ? size : largest;
+	}
+	start[nsets] = (uint32_t)n;
+	for (size_t c = 0; c < nchannels; c++)
+		set_of[c] = check_below(10) ? (uint32_t)check_below(nsets) : REFERENCE_NONE;
+	return (struct reference_sets){ nsets, start, source, set_of, largest, median };
+}
+
+static void compare_sets(const struct block *b, const struct reference_sets *sets)
+{
+	float *v = malloc(sets->largest * sizeof *v);
+	for (size_t t = 0; t < b->nframes; t++)
+		for (size_t c = 0; c < b->ntiles * LANES; c++) {
+			size_t at = c / LANES * b->stride + t * LANES + c % LANES;
+			float want = b->x[at];
+			if (c < b->nchannels && sets->set_of[c] != REFERENCE_NONE) {
+				size_t set = sets->set_of[c], n = sets->start[set + 1] - sets->start[set];
+				for (size_t i = 0; i < n; i++) {
+					size_t from = sets->source[sets->start[set] + i];
+					v[i] = b->x[from / LANES * b->stride + t * LANES + from % LANES];
+				}
+				want -= sets->median ? plain_median(v, n) : plain_set_average(v, n);
+			}
+			check_that(same(want, b->y[at]), "%zu channels: frame %zu channel %zu is %a, not %a", b->nchannels, t, c, (double)b->y[at],
+				   (double)want);
+		}
+	free(v);
+}
+
+CHECK_TEST(reference_sets)
+{
+	static const size_t shapes[] = { 1, 2, 5, 16, 17, 40, 70 };
+	CHECK_EACH_ISA(isa)
+		for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+			for (enum fill fill = 0; fill < NFILLS; fill++)
+				for (size_t n = 1; n < 40; n = 2 * n + check_below(4)) {
+					struct block b = make(n, shapes[s], fill);
+					struct reference_sets sets = random_sets(shapes[s], check_below(2));
+					size_t nscratch = reference_sets_scratch(shapes[s], sets.nsets, sets.largest);
+					reference_sets(b.y, b.stride, n, b.nchannels, &sets, check_guard(nscratch, CHECK_END));
+					compare_sets(&b, &sets);
+					check_release();
+				}
+}
+
+CHECK_TEST(reference_sets_bench)
+{
+	enum { FRAMES = 1024, CHANNELS = 384, AROUND = 10 };
+	CHECK_EACH_ISA(isa)
+		for (int median = 0; median < 2; median++) {
+			struct block b = make(FRAMES, CHANNELS, NORMAL);
+			uint32_t start[CHANNELS + 1], source[CHANNELS * AROUND], set_of[CHANNELS];
+			for (uint32_t c = 0; c <= CHANNELS; c++)
+				start[c] = c * AROUND;
+			for (uint32_t c = 0; c < CHANNELS; c++) {
+				set_of[c] = c;
+				for (uint32_t i = 0; i < AROUND; i++)
+					source[c * AROUND + i] = (c + 2 * i + 3) % CHANNELS;
+			}
+			struct reference_sets sets = { CHANNELS, start, source, set_of, AROUND, median };
+			void *scratch = check_guard(reference_sets_scratch(CHANNELS, CHANNELS, AROUND), CHECK_START);
+			CHECK_BENCH(median ? "local median of 384, 10 around" : "local average of 384, 10 around", FRAMES * CHANNELS)
+				reference_sets(b.y, b.stride, FRAMES, CHANNELS, &sets, scratch);
+			check_release();
+		}
+}
+
 CHECK_TEST(reference_bench)
 {
 	enum { FRAMES = 1024 };

@@ -101,7 +101,7 @@ DETECT = [
     ({"preprocess": [spiked.bandpass(6000, 300)]}, "preprocess[0].freq_max", "not above freq_min"),
     ({"preprocess": [spiked.common_reference("mode")]}, "preprocess[0].operator", "median, average"),
     ({"preprocess": [spiked.common_reference(), spiked.bandpass(order=9)]}, "preprocess[1].order", "1 to 8"),
-    ({"preprocess": [{"stage": "notches"}]}, "preprocess[0].stage", "bandpass"),
+    ({"preprocess": [{"stage": "bandsaw"}]}, "preprocess[0].stage", "bandpass"),
     ({"preprocess": [{"stage": "highpass", "freqmin": 300}]}, "preprocess[0].freqmin", "no such parameter"),
     ({"preprocess": [spiked.highpass()] * 17}, "preprocess", "17 stages"),
     ({"seed": -1}, "seed", "integer from 0"),

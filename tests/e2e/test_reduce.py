@@ -125,3 +125,48 @@ def test_empty_array(client):
     got = client.reduce(np.empty((0, 3)), ["sum", "mean", "min"])
     np.testing.assert_array_equal(got["sum"], [0, 0, 0])
     assert np.isnan(got["mean"]).all() and np.isnan(got["min"]).all()
+
+
+# --- bins ---
+
+def binned(x, threshold, frames, fs):
+    """(mean |x|, crossings a second) of one segment, arrays (bins, channels)."""
+    v = x.astype("<f4").astype(float)
+    beyond = v < threshold if threshold < 0 else v > threshold
+    crossing = beyond & ~np.concatenate([np.zeros((1, v.shape[1]), bool), beyond[:-1]])
+    at = np.arange(0, len(v), frames)
+    length = np.diff(np.r_[at, len(v)])[:, None]
+    return np.add.reduceat(np.abs(v), at) / length, np.add.reduceat(crossing.astype(float), at) / (length / fs)
+
+
+@pytest.mark.parametrize("threshold", [-25.0, 40.0])
+@pytest.mark.parametrize("bin_ms,frames", [(20, 600), (0.03, 1), (1e6, 30000000)])
+def test_bins(client, threshold, bin_ms, frames):
+    x = np.random.default_rng(41).normal(3, 30, (20000, 19)).astype("<i2")
+    got = client.reduce(x, ["binned_power", "binned_rate", "max"], threshold=threshold, bin_ms=bin_ms, sampling_frequency=FS)
+    power, rate = binned(x, threshold, frames, FS)
+    # A sum of integers is exact.
+    np.testing.assert_allclose(got["binned_power"], power, rtol=2 * oracle.U64, atol=0)
+    np.testing.assert_allclose(got["binned_rate"], rate, rtol=4 * oracle.U64, atol=0)
+    np.testing.assert_array_equal(got["max"], x.max(axis=0))
+
+
+def test_bins_of_segments(client, gapped):
+    got = client.open(gapped.path).reduce("binned_power", bin_ms=20)
+    np.testing.assert_allclose(got, np.concatenate([binned(s, 1, 600, FS)[0] for s in gapped.segments]), rtol=2 * oracle.U64)
+
+
+def test_spiking_band_power(client, nwb):
+    stage = spiked.bandpass(300, 1000)
+    got = client.open(nwb.path).reduce("binned_power", preprocess=[stage], bin_ms=50, start=3000, stop=60000)
+    y, tolerance = oracle.preprocess(nwb.traces, [stage], FS)
+    assert np.abs(got - binned(y[3000:60000], 1, 1500, FS)[0]).max() <= tolerance + oracle.U32 * np.abs(y).max()
+
+
+@pytest.mark.parametrize("arguments,field", [
+    (dict(operations="binned_power"), "bin_ms"), (dict(operations="binned_power", bin_ms=0), "bin_ms"),
+    (dict(operations="binned_power", bin_ms=0.001), "bin_ms"), (dict(operations="binned_rate", bin_ms=20), "threshold")])
+def test_wrong_bins(client, arguments, field):
+    with pytest.raises(spiked.Invalid) as e:
+        client.reduce(np.zeros((1000, 2), "<f4"), **{**arguments, "sampling_frequency": FS})
+    assert e.value.field == field

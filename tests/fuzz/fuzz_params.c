@@ -30,7 +30,7 @@ static void read_all(const json_t *object, struct error *e, struct pipeline_spec
 		return;
 	HOLDS(spec->nstages <= PIPELINE_MAX_STAGES);
 	for (size_t i = 0; i < spec->nstages; i++)
-		if (spec->stages[i].kind != STAGE_COMMON_REFERENCE)
+		if (spec->stages[i].kind <= STAGE_HIGHPASS)
 			HOLDS(spec->stages[i].order >= 1 && spec->stages[i].order <= FILTER_MAX_ORDER && spec->stages[i].freq_min_hz > 0);
 }
 
@@ -41,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	json_t *object = json_loadb((const char *)data, n, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(object))
 		read_all(object, &e, &spec);
+	preprocess_fini(&spec);
 	json_decref(object);
 	return 0;
 }

@@ -49,7 +49,23 @@ from .errors import (
 from .kernels import jit, njit, prange
 from .session import use
 from .shared import asarray, empty, zeros
-from .stages import bandpass, bandstop, common_reference, highpass, lowpass, notch
+from .stages import (
+    bandpass,
+    bandstop,
+    blank,
+    blank_saturation,
+    center,
+    common_reference,
+    highpass,
+    interpolate,
+    lowpass,
+    neo,
+    notch,
+    phase_shift,
+    scale,
+    silence,
+    whiten,
+)
 from .wire import PEAK_DTYPE
 
 if TYPE_CHECKING:
@@ -70,9 +86,10 @@ __all__ = [
     "AssertionFailed", "Busy", "Cancelled", "Client", "ConnectionLost", "Corrupt", "Daemon", "DaemonStartError", "DeadlineExceeded", "Denied",
     "DivisionByZero", "FileError", "InternalError", "Invalid", "InvalidSyntax", "NoDaemon", "NotFound", "NumExpr", "OutOfBounds", "OutOfMemory",
     "PEAK_DTYPE", "ProtocolError", "Recording", "Segment", "SpikedError", "TooLarge", "TypingError", "Unavailable", "UnknownName", "Unreachable",
-    "Unsupported", "VariableUnset", "asarray", "bandpass", "common_reference", "connect", "detect_number_of_cores", "disassemble", "empty",
-    "evaluate", "get_num_threads", "highpass", "jit", "launch", "njit", "prange", "print_versions", "re_evaluate", "set_num_threads", "use",
-    "validate", "zeros",
+    "Unsupported", "VariableUnset", "asarray", "bandpass", "bandstop", "blank", "blank_saturation", "center", "common_reference", "connect",
+    "detect_number_of_cores", "disassemble", "empty", "evaluate", "get_num_threads", "highpass", "interpolate", "jit", "launch", "lowpass", "neo",
+    "njit", "notch", "phase_shift", "prange", "print_versions", "re_evaluate", "scale", "set_num_threads", "silence", "use", "validate", "whiten",
+    "zeros",
 ]
 
 

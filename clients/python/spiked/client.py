@@ -15,7 +15,7 @@ import numpy as np
 from . import memory, wire
 from .daemon import Daemon, find_url
 from .errors import Busy, ConnectionLost, NoDaemon, SpikedError, TooLarge, Unreachable, from_reply
-from .params import detection_params, locations_array, noise_array, reduction_params
+from .params import detection_params, locations_array, noise_array, reduction_params, stage_arrays
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -322,35 +322,38 @@ class Client:
         """
         params = detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed, **options)
         params["sampling_frequency"] = float(sampling_frequency)
-        arrays = {"traces": traces, **noise_array(noise_levels), **locations_array(channel_locations)}
+        arrays = {"traces": traces, **stage_arrays(preprocess), **noise_array(noise_levels), **locations_array(channel_locations)}
         return self._call("detect", params, arrays, timeout)[1]["peaks"]
 
     def reduce(self, array: Any, operations: Union[str, Sequence[str]], *, threshold: Optional[float] = None, preprocess: Sequence[Stage] = (),
-               sampling_frequency: Optional[float] = None, seed: int = 0, timeout: Optional[float] = None) -> Any:
+               sampling_frequency: Optional[float] = None, seed: int = 0, bin_ms: Optional[float] = None, timeout: Optional[float] = None) -> Any:
         """Reduce an array over time (its first axis).
 
         Parameters
         ----------
         array : array (frames, channels) or (frames,)
         operations : str or sequence of str
-            ``count_above sum sum_of_squares weighted_sum mean std rms min max mad cumsum``.
+            ``count_above sum sum_of_squares weighted_sum mean std rms min max mad cumsum``, and in bins ``binned_power`` (mean of |x|)
+            and ``binned_rate`` (crossings of `threshold` a second).
         threshold : float
             For ``count_above`` (x > threshold) and ``weighted_sum`` (+x above, -x otherwise).
         sampling_frequency : float
-            Hz; needed for ``mad`` and `preprocess`.
+            Hz; needed for ``mad``, bins and `preprocess`.
+        bin_ms : float
+            Length of a bin.
 
         Returns
         -------
         dict of name to array (channels,); for a 1-D array to scalars (``cumsum``: an array of the input's shape). A single name gives its
-        value alone.
+        value alone. In bins: arrays (bins, channels).
         """
         a = np.asarray(array)
-        params = reduction_params(operations, threshold, preprocess, seed)
+        params = reduction_params(operations, threshold, preprocess, seed, bin_ms)
         if sampling_frequency is not None:
             params["sampling_frequency"] = float(sampling_frequency)
-        out = self._call("reduce", params, {"traces": a}, timeout)[1]
+        out = self._call("reduce", params, {"traces": a, **stage_arrays(preprocess)}, timeout)[1]
         if a.ndim == 1:
-            out = {k: v if k == "cumsum" else v[0] for k, v in out.items()}
+            out = {k: v if k == "cumsum" else v[:, 0] if v.ndim == 2 else v[0] for k, v in out.items()}
         return out[operations] if isinstance(operations, str) else out
 
     def map(self, array: Any, kernel: Callable[..., Any], *args: Any, preprocess: Sequence[Stage] = (), sampling_frequency: Optional[float] = None,

@@ -11,7 +11,7 @@ import numpy as np
 from .errors import SpikedError, of_program
 from .inspection import placed
 from .kernels import Dispatcher, function_of
-from .stages import Stage
+from .stages import Stage, split
 
 if TYPE_CHECKING:
     from .client import Client
@@ -41,12 +41,12 @@ def run(client: "Client", source: Mapping[str, Any], traces: Mapping[str, np.nda
     dispatcher = kernel if isinstance(kernel, Dispatcher) else Dispatcher(function_of(kernel) or kernel, {})
     captured = dispatcher._source()
     program = {"kernel_file" if key == "file" else key: value for key, value in captured.params.items()}
-    params: Dict[str, Any] = {**source, **program, "preprocess": list(preprocess)}
+    params: Dict[str, Any] = {**source, **program, "preprocess": split(preprocess)[0]}
     if dispatcher._options:
         params["options"] = dispatcher._options
     if scaled:
         params["scaled"] = True
-    arrays = {**traces, **_arguments(dispatcher, args, captured)}
+    arrays = {**traces, **split(preprocess)[1], **_arguments(dispatcher, args, captured)}
     options = client._options(timeout)
     try:
         header, got = client._submit(lambda by_memory: client._request("map", params, arrays, options, by_memory), arrays, of_program)

@@ -8,14 +8,14 @@ from typing import Any, Dict, Optional, Sequence, Union
 import numpy as np
 
 from .errors import Invalid
-from .stages import Stage
+from .stages import Stage, split
 
 
 def detection_params(method: str, peak_sign: str, detect_threshold: float, exclude_sweep_ms: float, radius_um: float, preprocess: Sequence[Stage],
                      seed: int, **options: Any) -> Dict[str, Any]:
     """Keys of protocol/SPEC.md 4.4; options that are None are left to the daemon. A value that JSON cannot hold is refused here, as the daemon would."""
     params = {"method": method, "peak_sign": peak_sign, "detect_threshold": float(detect_threshold), "exclude_sweep_ms": float(exclude_sweep_ms),
-              "preprocess": list(preprocess), "seed": int(seed)}
+              "preprocess": split(preprocess)[0], "seed": int(seed)}
     if method != "by_channel":
         params["radius_um"] = float(radius_um)
     params.update((name, value) for name, value in options.items() if value is not None)
@@ -25,15 +25,20 @@ def detection_params(method: str, peak_sign: str, detect_threshold: float, exclu
     return params
 
 
-def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[float], preprocess: Sequence[Stage], seed: int) -> Dict[str, Any]:
+def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[float], preprocess: Sequence[Stage], seed: int,
+                     bin_ms: Optional[float] = None) -> Dict[str, Any]:
     """Keys of the operation `reduce`."""
     params: Dict[str, Any] = {"operations": [operations] if isinstance(operations, str) else list(operations), "seed": int(seed)}
     if threshold is not None:
         if not np.isfinite(threshold):
             raise Invalid(f"threshold: must be a finite number, not {threshold}", field="threshold")
         params["threshold"] = float(threshold)
+    if bin_ms is not None:
+        if not np.isfinite(bin_ms):
+            raise Invalid(f"bin_ms: must be a finite number, not {bin_ms}", field="bin_ms")
+        params["bin_ms"] = float(bin_ms)
     if preprocess:
-        params["preprocess"] = list(preprocess)
+        params["preprocess"] = split(preprocess)[0]
     return params
 
 
@@ -48,3 +53,8 @@ def noise_array(noise_levels: Any) -> Dict[str, np.ndarray]:
 def locations_array(channel_locations: Any) -> Dict[str, np.ndarray]:
     """The array `channel_locations`, if given."""
     return {} if channel_locations is None else {"channel_locations": np.asarray(channel_locations, dtype="<f8")}
+
+
+def stage_arrays(preprocess: Sequence[Stage]) -> Dict[str, np.ndarray]:
+    """The arrays that stages bring with them."""
+    return split(preprocess)[1]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple
 import numpy as np
 
 from . import mapping
-from .params import detection_params, locations_array, noise_array, reduction_params
+from .params import detection_params, locations_array, noise_array, reduction_params, stage_arrays
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Recording:
         noise_levels : array (channels,) or scalar, optional
             In the unit of the preprocessed traces; default: centred MAD of 20 random chunks of 0.5 s in each segment (`seed`).
         preprocess : sequence of stages
-            `bandpass`, `highpass`, `common_reference`, applied in order.
+            Those of `spiked.stages`, `bandpass` and others, applied in order.
         output : path, optional
             NWB 2 file to write as well.
         segment, start, stop : int, optional
@@ -156,7 +156,7 @@ class Recording:
         params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed, **options))
         if output is not None:
             params["output"] = {"file": os.path.abspath(os.fspath(output))}
-        arrays = {**noise_array(noise_levels), **locations_array(channel_locations)}
+        arrays = {**stage_arrays(preprocess), **noise_array(noise_levels), **locations_array(channel_locations)}
         return self._client._call("detect", params, arrays, timeout)[1]["peaks"]
 
     def noise_levels(self, preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
@@ -164,28 +164,31 @@ class Recording:
         return self.reduce("mad", preprocess=preprocess, seed=seed, timeout=timeout)
 
     def reduce(self, operations: Union[str, Sequence[str]], *, threshold: Optional[float] = None, preprocess: Sequence[Stage] = (), scaled: bool = False,
-               seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None, stop: Optional[int] = None,
-               timeout: Optional[float] = None) -> Any:
+               seed: int = 0, bin_ms: Optional[float] = None, segment: Optional[int] = None, start: Optional[int] = None,
+               stop: Optional[int] = None, timeout: Optional[float] = None) -> Any:
         """Reduce each channel over time.
 
         Parameters
         ----------
         operations : str or sequence of str
-            ``count_above sum sum_of_squares weighted_sum mean std rms min max mad``.
+            ``count_above sum sum_of_squares weighted_sum mean std rms min max mad``, and in bins ``binned_power`` (mean of |x|: spiking-band power,
+            after a band-pass) and ``binned_rate`` (crossings of `threshold` a second; downwards if it is negative).
         threshold : float
             For ``count_above`` and ``weighted_sum``, in the unit of the samples.
         scaled : bool
             Microvolts instead of stored values.
+        bin_ms : float
+            Length of a bin; each segment begins one.
 
         Returns
         -------
-        dict of name to array (channels,); a single name gives its array alone.
+        dict of name to array (channels,), in bins (bins, channels); a single name gives its array alone.
         """
         params = self._params(segment, start, stop)
-        params.update(reduction_params(operations, threshold, preprocess, seed))
+        params.update(reduction_params(operations, threshold, preprocess, seed, bin_ms))
         if scaled:
             params["scaled"] = True
-        out = self._client._call("reduce", params, timeout=timeout)[1]
+        out = self._client._call("reduce", params, stage_arrays(preprocess), timeout=timeout)[1]
         return out[operations] if isinstance(operations, str) else out
 
     def map(self, kernel: Callable[..., Any], *args: Any, preprocess: Sequence[Stage] = (), scaled: bool = False, start: Optional[int] = None,
@@ -201,7 +204,7 @@ class Recording:
         *args : numbers, arrays
             The kernel's other arguments, the same for all channels, read-only.
         preprocess : sequence of stages
-            `bandpass`, `highpass`, `common_reference`, applied in order to all channels, before `start` and `stop` cut.
+            Those of `spiked.stages`, `bandpass` and others, applied in order to all channels, before `start` and `stop` cut.
         scaled : bool
             Microvolts (float32) instead of stored values.
         start, stop : int, optional

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from .errors import Invalid
 
 Stage = Dict[str, Any]
 
@@ -70,6 +74,162 @@ def notch(freq: float = 3000.0, q: float = 30.0, zero_phase: bool = True) -> Sta
     return {"stage": "notch", "freq": float(freq), "q": float(q), "zero_phase": bool(zero_phase)}
 
 
-def common_reference(operator: str = "median") -> Stage:
-    """Subtract from each frame the median (or ``"average"``) over all channels."""
-    return {"stage": "common_reference", "operator": operator}
+def common_reference(operator: str = "median", *, reference: str = "global", ref_channels: Optional[Sequence[int]] = None,
+                     groups: Optional[Sequence[Sequence[int]]] = None, local_radius_um: Tuple[float, float] = (30.0, 55.0),
+                     excluded: Sequence[int] = (), channel_locations: Any = None) -> Stage:
+    """Subtract from each frame the median (or ``"average"``) over channels.
+
+    Parameters
+    ----------
+    operator : {"median", "average"}
+    reference : str
+        ``"global"``: over all channels, or `ref_channels`. ``"single"``: the one channel of `ref_channels`. ``"groups"``: over each group.
+        ``"local"``: over the channels in a ring around each channel, at least 5: if there are fewer, the 5 closest beyond the inner radius
+        (SpikeInterface's rule).
+    ref_channels : sequence of int
+    groups : sequence of sequences of int
+        A channel in none of them keeps its values.
+    local_radius_um : (float, float)
+        The ring, micrometres: farther than the first, at most the second.
+    excluded : sequence of int
+        Bad channels: never part of a reference, though it is taken from them, too.
+    channel_locations : array (channels, 2 or 3), optional
+        ``"local"``: micrometres; default: the recording's.
+    """
+    out: Stage = {"stage": "common_reference", "operator": operator}
+    if reference != "global":
+        out["reference"] = reference
+    if ref_channels is not None:
+        out["ref_channels"] = [int(c) for c in ref_channels]
+    if groups is not None:
+        out["groups"] = [[int(c) for c in g] for g in groups]
+    if reference == "local":
+        out["local_radius_um"] = [float(r) for r in local_radius_um]
+    if len(excluded):
+        out["excluded"] = [int(c) for c in excluded]
+    if channel_locations is not None:
+        out["channel_locations"] = np.ascontiguousarray(channel_locations, dtype="<f8")
+    return out
+
+
+def phase_shift(inter_sample_shift: Any) -> Stage:
+    """Delay each channel by a part of a frame: undoes that a converter samples channels one after the other.
+
+    Parameters
+    ----------
+    inter_sample_shift : array (channels,)
+        When each channel is sampled, in frames, -1 to 1 (SpikeInterface's property of that name).
+
+    Notes
+    -----
+    A windowed sinc of 81 frames: below 0.9 of half the sampling rate within 4e-6 of the amplitude of an exact delay. Put it first.
+    """
+    return {"stage": "phase_shift", "inter_sample_shift": np.ascontiguousarray(inter_sample_shift, dtype="<f8")}
+
+
+def neo(window_ms: float = 0.0) -> Stage:
+    """Nonlinear energy x[n]^2 - x[n-1] x[n+1], smoothed by a Hamming window of `window_ms` (0: not), rounded up to an odd number of frames.
+
+    The result is in squared units, and spikes of both signs come out positive: detect with ``peak_sign="pos"``.
+    """
+    return {"stage": "neo", "window_ms": float(window_ms)}
+
+
+def _numbers(value: Any) -> Any:
+    """A number, or one for each channel, as JSON has it."""
+    a = np.asarray(value, dtype=float)
+    return float(a) if a.ndim == 0 else a.ravel().tolist()
+
+
+def scale(gain: Any = 1.0, offset: Any = 0.0) -> Stage:
+    """x * gain + offset in float32; each a number, or one for each channel."""
+    return {"stage": "scale", "gain": _numbers(gain), "offset": _numbers(offset)}
+
+
+def center(value: Any) -> Stage:
+    """x - value; a number, or one for each channel (the median, say)."""
+    return {"stage": "center", "value": _numbers(value)}
+
+
+def blank(level: float, value: Any = 0.0, *, unit: str = "raw") -> Stage:
+    """Replace samples above `level` or below ``-level`` by `value` (a number, or one for each channel).
+
+    Parameters
+    ----------
+    level : float
+    value : float or array (channels,)
+        In the unit of the samples.
+    unit : {"raw", "uV"}
+        Of `level`: that of the samples, or microvolts by the gain and offset of the recording.
+    """
+    return {"stage": "blank", "level": float(level), "unit": unit, "value": _numbers(value)}
+
+
+def blank_saturation(level: float, value: Any = 0.0, *, slope: Optional[float] = None, fraction: float = 0.2, before_ms: float = 0.0,
+                     after_ms: float = 0.0, unit: str = "raw") -> Stage:
+    """Replace all channels of the frames where the amplifier saturates, and some around. Put it before filters.
+
+    Parameters
+    ----------
+    level : float
+        A frame is saturated if more than `fraction` of the channels are above `level` or below ``-level``,
+    slope : float, optional
+        or if more than that change by `slope` or more up to the next frame.
+    value : float or array (channels,)
+    fraction : float
+        0 to below 1.
+    before_ms, after_ms : float
+        What is replaced around a saturated frame.
+    unit : {"raw", "uV"}
+        Of `level` and `slope`.
+    """
+    out = {"stage": "blank_saturation", "level": float(level), "unit": unit, "value": _numbers(value), "fraction": float(fraction),
+           "before_ms": float(before_ms), "after_ms": float(after_ms)}
+    if slope is not None:
+        out["slope"] = float(slope)
+    return out
+
+
+def silence(channels: Sequence[int]) -> Stage:
+    """Set channels to 0."""
+    return {"stage": "silence", "channels": [int(c) for c in channels]}
+
+
+def interpolate(channels: Sequence[int], sigma_um: Optional[float] = None, p: float = 1.3, *, channel_locations: Any = None) -> Stage:
+    """Make bad channels from the good ones around them: SpikeInterface's interpolate_bad_channels.
+
+    Parameters
+    ----------
+    channels : sequence of int
+        The bad ones.
+    sigma_um : float, optional
+        Weights are exp(-(distance / sigma_um)^p), micrometres; default: the most common distance between rows of channels.
+    p : float
+    channel_locations : array (channels, 2 or 3), optional
+        Micrometres; default: the recording's.
+    """
+    out: Stage = {"stage": "interpolate", "channels": [int(c) for c in channels], "p": float(p)}
+    if sigma_um is not None:
+        out["sigma_um"] = float(sigma_um)
+    if channel_locations is not None:
+        out["channel_locations"] = np.ascontiguousarray(channel_locations, dtype="<f8")
+    return out
+
+
+def whiten(matrix: Any) -> Stage:
+    """Multiply each frame by a matrix (channels, channels): ``x @ matrix``, in float32."""
+    return {"stage": "whiten", "whiten_matrix": np.ascontiguousarray(matrix, dtype="<f8")}
+
+
+def split(stages: Sequence[Stage]) -> Tuple[List[Stage], Dict[str, np.ndarray]]:
+    """The stages as they travel, and the arrays that travel beside them, by name."""
+    plain, arrays = [], {}
+    for stage in stages:
+        for key, value in stage.items():
+            if not isinstance(value, np.ndarray):
+                continue
+            if key in arrays and not np.array_equal(arrays[key], value):
+                raise Invalid(f"preprocess: two stages bring different {key}", field="preprocess")
+            arrays[key] = value
+        plain.append({k: v for k, v in stage.items() if not isinstance(v, np.ndarray)})
+    return plain, arrays
