@@ -89,7 +89,6 @@ static enum status read_locations(struct source *s, struct error *e)
 	return fetch(s, a, &s->arrays.locations, e);
 }
 
-/* Recordings that tell when their channels were sampled would be asked here. */
 static enum status read_shift(struct source *s, struct error *e)
 {
 	const struct array *a = message_array(&s->request->msg, "inter_sample_shift");
@@ -133,6 +132,8 @@ enum status stage_arrays_read(struct source *s, struct pipeline_spec *spec, stru
 		spec->locations = s->recording->locations;
 		spec->ndim = s->recording->ndim_locations;
 	}
+	if (s->recording && !a->shift)
+		spec->inter_sample_shift = s->recording->shifts;
 	if (s->recording && s->recording->has_uv) {
 		spec->gain_uv = s->recording->gains_uv;
 		spec->offset_uv = s->recording->offsets_uv;

@@ -11,9 +11,8 @@
  *
  * The grid is the least power of two that is 4096 frames or more and at least twice the largest margin of the spec's stages of blocks,
  * which all share it; margin = trunc(5000 / freq_min * fs / 1000) frames (SpikeInterface's five periods: 500 at 300 Hz of 30 kHz; other kinds
- * of filters: stage_filter.c). At both
- * ends of what is read, a block is extended as scipy.signal.sosfiltfilt does it (odd, or by as many frames as there are to mirror when the
- * read is too short) and each pass starts in the steady state of its first sample; a causal stage starts in the steady state of the
+ * of filters: stage_filter.c). At both ends of what is read, a block is extended as scipy.signal.sosfiltfilt does it (odd, or by as many
+ * frames as there are to mirror when the read is too short) and each pass starts in the steady state of its first sample; a causal stage starts in the steady state of the
  * first frame it is given, so that an offset makes no transient.
  *
  * Part of a segment: a pipeline that starts at first_frame > 0 gives only frames that are right, that is the bits they would have from
@@ -26,8 +25,13 @@
  * the segment's). The frames then depend, within the filter's edge tolerance, on where the piece was cut. They come out at the flush.
  *
  * NaN and infinity: a zero-phase filter carries them to the whole block that has read one, a causal one to all that follows in that channel, a
+<<<<<<< HEAD
  * reference or matrix to the channels of the frame that take part, a delay or smoothed energy as far as its taps reach. The invariant holds up
  * to which NaN it is (sign and payload).
+=======
+ * reference or matrix to the channels of the frame that take part, a delay or smoothed energy as far as its taps reach. The
+ * invariant holds up to which NaN it is (sign and payload).
+>>>>>>> b3232abfd65ee425755b35739e618ba3bdcbe130
  *
  * Stages see the frames as a slab (f32). Each is parallel along one axis: filters over tiles of channels, references over frames.
  * A pipeline serves one segment at a time and is not thread-safe; the executor's threads work inside a call only.

@@ -49,6 +49,7 @@ void reference_sets(float *x, size_t tile_stride, size_t nframes, size_t nchanne
 /* The variants take nframes 1..REFERENCE_FRAMES. */
 ISA_DECLARE(void, reference_median_16, float *x, size_t tile_stride, size_t nframes, size_t nchannels, float *scratch);
 ISA_DECLARE(void, reference_average_16, float *x, size_t tile_stride, size_t nframes, size_t nchannels);
-ISA_DECLARE(void, reference_sets_16, float *x, size_t tile_stride, size_t nframes, size_t nchannels, const struct reference_sets *sets, float *scratch);
+ISA_DECLARE(void, reference_sets_16, float *x, size_t tile_stride, size_t nframes, size_t nchannels, const struct reference_sets *sets,
+	    float *scratch);
 
 #endif

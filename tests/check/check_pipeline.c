@@ -14,7 +14,8 @@
 
 #define BAND(zero) { .kind = STAGE_BANDPASS, .freq_min_hz = 300, .freq_max_hz = 6000, .order = 5, .zero_phase = (zero) }
 #define HIGH(zero, hz, n) { .kind = STAGE_HIGHPASS, .freq_min_hz = (hz), .order = (n), .zero_phase = (zero) }
-#define ELLIPTIC_LOW(hz) { .kind = STAGE_LOWPASS, .family = FILTER_ELLIPTIC, .freq_max_hz = (hz), .order = 3, .ripple_db = 1, .attenuation_db = 30, .zero_phase = true }
+#define ELLIPTIC_LOW(hz) \
+	{ .kind = STAGE_LOWPASS, .family = FILTER_ELLIPTIC, .freq_max_hz = (hz), .order = 3, .ripple_db = 1, .attenuation_db = 30, .zero_phase = true }
 #define NOTCH(zero, hz) { .kind = STAGE_NOTCH, .freq_min_hz = (hz), .q = 30, .zero_phase = (zero) }
 #define STOP(zero, lo, hi) { .kind = STAGE_BANDSTOP, .freq_min_hz = (lo), .freq_max_hz = (hi), .order = 2, .zero_phase = (zero) }
 #define REFERENCE(how) { .kind = STAGE_COMMON_REFERENCE, .op = REFERENCE_##how }
