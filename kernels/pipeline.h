@@ -25,13 +25,8 @@
  * the segment's). The frames then depend, within the filter's edge tolerance, on where the piece was cut. They come out at the flush.
  *
  * NaN and infinity: a zero-phase filter carries them to the whole block that has read one, a causal one to all that follows in that channel, a
-<<<<<<< HEAD
  * reference or matrix to the channels of the frame that take part, a delay or smoothed energy as far as its taps reach. The invariant holds up
  * to which NaN it is (sign and payload).
-=======
- * reference or matrix to the channels of the frame that take part, a delay or smoothed energy as far as its taps reach. The
- * invariant holds up to which NaN it is (sign and payload).
->>>>>>> b3232abfd65ee425755b35739e618ba3bdcbe130
  *
  * Stages see the frames as a slab (f32). Each is parallel along one axis: filters over tiles of channels, references over frames.
  * A pipeline serves one segment at a time and is not thread-safe; the executor's threads work inside a call only.
