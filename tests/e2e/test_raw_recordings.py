@@ -47,6 +47,16 @@ def test_probes(client, tmp_path, part, map_of):
             np.testing.assert_array_equal(rec.channel_locations, expected["places"])
 
 
+def test_phase_shift_by_what_the_probe_says(client, tmp_path):
+    path, expected = raw_fixtures.spikeglx(tmp_path, samples(8, 1000, 385))
+    rec = client.open(path)
+    given = rec.reduce("sum_of_squares", preprocess=[spiked.phase_shift(expected["shifts"])])
+    np.testing.assert_array_equal(rec.reduce("sum_of_squares", preprocess=[spiked.phase_shift()]), given)
+    assert not np.array_equal(given, rec.reduce("sum_of_squares", preprocess=[spiked.phase_shift(np.zeros(384))]))
+    with pytest.raises(spiked.Invalid, match="inter_sample_shift"):
+        client.open(path, recording="imec0.ap-SYNC").reduce("sum", preprocess=[spiked.phase_shift()])
+
+
 def test_sync_is_a_stream_of_its_own(client, tmp_path):
     x = samples(2, 500, 385)
     path, _ = raw_fixtures.spikeglx(tmp_path, x)

@@ -112,19 +112,22 @@ def common_reference(operator: str = "median", *, reference: str = "global", ref
     return out
 
 
-def phase_shift(inter_sample_shift: Any) -> Stage:
+def phase_shift(inter_sample_shift: Any = None) -> Stage:
     """Delay each channel by a part of a frame: undoes that a converter samples channels one after the other.
 
     Parameters
     ----------
-    inter_sample_shift : array (channels,)
-        When each channel is sampled, in frames, -1 to 1 (SpikeInterface's property of that name).
+    inter_sample_shift : array (channels,), optional
+        When each channel is sampled, in frames, -1 to 1 (SpikeInterface's property of that name); default: what the recording says.
 
     Notes
     -----
     A windowed sinc of 81 frames: below 0.9 of half the sampling rate within 4e-6 of the amplitude of an exact delay. Put it first.
     """
-    return {"stage": "phase_shift", "inter_sample_shift": np.ascontiguousarray(inter_sample_shift, dtype="<f8")}
+    stage: Stage = {"stage": "phase_shift"}
+    if inter_sample_shift is not None:
+        stage["inter_sample_shift"] = np.ascontiguousarray(inter_sample_shift, dtype="<f8")
+    return stage
 
 
 def neo(window_ms: float = 0.0) -> Stage:
