@@ -130,6 +130,8 @@ bench-compiler: deps-bench all ## the part against NumExpr and Numba
 	$(Q)SPIKED_BUILD=$(abspath $(BUILD)) PYTHONPATH=clients/python $(PYTHON) tests/bench/bench_compiler.py $(BENCH)
 bench-detect: deps-test all ## detection in files against SpikeInterface (needs PyPI)
 	$(Q)SPIKED_BUILD=$(abspath $(BUILD)) tests/interop/run $(BUILD) tests/bench/bench_detect.py $(BENCH)
+groundtruth: deps-demo all ## scores of every detector on generated recordings, as a table
+	$(Q)SPIKED_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/groundtruth/table.py $(GROUNDTRUTH)
 interop: deps-test all ## read results with pynwb and SpikeInterface, in a virtual environment (needs PyPI)
 	$(Q)SPIKED_BUILD=$(abspath $(BUILD)) tests/interop/run $(BUILD)
 $(BUILD)/bench_roundtrip: $(BUILD)/tests/bench/roundtrip.o $(BUILD)/libspiked.a
@@ -149,7 +151,7 @@ install: all ## install below PREFIX (DESTDIR for packaging)
 	cp -r clients/python clients/matlab $(DESTDIR)$(PREFIX)/share/spiked
 format: ## clang-format what has changed
 	git diff --name-only HEAD -- '*.c' '*.h' | xargs -r clang-format -i
-.PHONY: demo test test-long check-flips check-kernels check-unit check-layers check-compiler check-clients asan bench bench-compiler bench-detect interop install format
+.PHONY: demo test test-long check-flips check-kernels check-unit check-layers check-compiler check-clients asan bench bench-compiler bench-detect groundtruth interop install format
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-14s %s\n",$$1,$$2}' $(MAKEFILE_LIST)

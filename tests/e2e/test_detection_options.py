@@ -118,3 +118,30 @@ def test_compat_refuses_what_spikeinterface_does_not_do(client, nwb):
     with pytest.raises(errors.Unsupported) as caught:
         client.open(nwb.path).detect_peaks(compat="spikeinterface", preprocess=[spiked.bandpass(zero_phase=False)])
     assert caught.value.field == "compat"
+
+
+@pytest.mark.parametrize("method", ["by_channel", "locally_exclusive"])
+@pytest.mark.parametrize("dtype", ["<f4", "<i2"])
+def test_how_far_compat_is_from_the_default(client, method, dtype):
+    """float32 traces: the chunks' edges alone, which the margins of the filter keep below a thousandth of the noise: the same peaks. int16 traces:
+    SpikeInterface rounds them to integers after each stage, at most 0.5 + 0.5 + 0.5 (of the median) counts: where the tops of a spike are flat to within
+    that, another frame, or another channel, is the peak."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(0, 12, (int(8 * FS), 16))
+    wave = -180 * np.exp(-0.5 * ((np.arange(30) - 8) / 3.0) ** 2)
+    for start, channel in zip(rng.integers(0, len(x) - 30, 1500), rng.integers(0, 16, 1500)):
+        x[start : start + 30, channel] += wave * rng.uniform(0.3, 1)
+    how = dict(method=method, preprocess=[spiked.bandpass(300, 6000), spiked.common_reference()], noise_levels=10.0)
+    if method != "by_channel":
+        how["channel_locations"] = np.stack([np.arange(16) % 2 * 30.0, np.arange(16) // 2 * 20.0], axis=1)
+    x = np.round(x).astype(dtype)
+    ours, theirs = client.detect_peaks(x, FS, **how), client.detect_peaks(x, FS, compat="spikeinterface", **how)
+    assert len(theirs) > 1000
+    if dtype == "<f4":
+        for field in ("sample_index", "channel_index"):
+            np.testing.assert_array_equal(ours[field], theirs[field])
+        assert np.abs(ours["amplitude"] - theirs["amplitude"]).max() < 0.01
+        return
+    partner = np.array([np.abs(theirs["sample_index"][theirs["channel_index"] == p["channel_index"]] - p["sample_index"]).min() for p in ours])
+    at_threshold = np.abs(ours["amplitude"]) < 50 + 1.5
+    assert (partner == 0).mean() > 0.93 and (partner[~at_threshold] <= 2).mean() > 0.99
