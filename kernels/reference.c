@@ -3,7 +3,7 @@
 
 size_t reference_scratch(size_t nchannels)
 {
-	return (nchannels + LANES - 1) / LANES * LANES * REFERENCE_FRAMES * sizeof(float);
+	return ((nchannels + LANES - 1) / LANES * REFERENCE_FRAMES + 1) * LANES * sizeof(float);
 }
 
 void reference_median(float *x, size_t tile_stride, size_t nframes, size_t nchannels, void *scratch)

@@ -23,7 +23,8 @@
 /* Frames that are handled at once, as lanes. */
 enum { REFERENCE_FRAMES = 16 };
 
-/* Bytes of scratch, 64-byte aligned, for the median: one cache line a channel, rounded up to tiles. Checked by the caller for overflow. */
+/* Bytes of scratch, 64-byte aligned, for the median: one cache line a channel, rounded up to tiles, and one more. Checked by the caller for
+ * overflow. */
 size_t reference_scratch(size_t nchannels);
 
 /* x: first frame of tile 0; nchannels >= 1. */

@@ -18,7 +18,7 @@
  *
  * With AVX-512 and many channels a shorter way is tried first, frame by frame and straight from the tiles: the median lies near the mean, so
  * the values in a narrow window around it, whose count below is taken on the way, are packed together, twice, and the few that are left are
- * ranked by counting. Where the window misses, the way above decides; both are exact. It takes 0.6 of the time.
+ * ranked by counting. Where the window misses, the way above decides; both are exact. It takes half the time.
  */
 #include "kernels/reference.h"
 
@@ -312,23 +312,31 @@ struct packed {
 	size_t count, below; /* how many are in, and below */
 };
 
+struct packing {
+	__m512 middle, most, least;
+	__m512i below;
+	size_t count;
+};
+
+static inline __attribute__((always_inline)) void pack_vector(struct packing *p, __m512 v, __mmask16 valid, float *inside)
+{
+	const __m512 off = _mm512_sub_ps(v, p->middle);
+	const __mmask16 in = _mm512_mask_cmp_ps_mask(valid, _mm512_abs_ps(off), p->most, _CMP_LE_OQ);
+	const __mmask16 under = _mm512_mask_cmp_ps_mask(valid, off, p->least, _CMP_LT_OQ);
+	p->below = _mm512_mask_add_epi32(p->below, under, p->below, _mm512_set1_epi32(1));
+	_mm512_storeu_ps(inside + p->count, _mm512_maskz_compress_ps(in, v));
+	p->count += (size_t)__builtin_popcount(_cvtmask16_u32(in));
+}
+
 static inline __attribute__((always_inline)) struct packed pack(const float *x, size_t stride, size_t n, float centre, float width, float *inside)
 {
-	const __m512 middle = _mm512_set1_ps(centre), most = _mm512_set1_ps(width), least = _mm512_set1_ps(-width);
-	const __m512i one = _mm512_set1_epi32(1);
-	__m512i below = _mm512_setzero_si512();
-	size_t count = 0;
-	for (size_t c = 0; c < n; c += LANES, x += stride) {
-		const __m512 v = _mm512_loadu_ps(x);
-		__m512 off = _mm512_sub_ps(v, middle);
-		if (n - c < LANES) /* lanes past the end are above */
-			off = _mm512_mask_mov_ps(_mm512_set1_ps(INFINITY), (__mmask16)((1u << (n - c)) - 1), off);
-		const __mmask16 in = _mm512_cmp_ps_mask(_mm512_abs_ps(off), most, _CMP_LE_OQ);
-		below = _mm512_mask_add_epi32(below, _mm512_cmp_ps_mask(off, least, _CMP_LT_OQ), below, one);
-		_mm512_storeu_ps(inside + count, _mm512_maskz_compress_ps(in, v));
-		count += (size_t)__builtin_popcount(_cvtmask16_u32(in));
-	}
-	return (struct packed){ count, (size_t)_mm512_reduce_add_epi32(below) };
+	struct packing p = { _mm512_set1_ps(centre), _mm512_set1_ps(width), _mm512_set1_ps(-width), _mm512_setzero_si512(), 0 };
+	size_t c = n / LANES;
+	for (; c > 0; c--, x += stride)
+		pack_vector(&p, _mm512_loadu_ps(x), 0xffff, inside);
+	if (n % LANES)
+		pack_vector(&p, _mm512_loadu_ps(x), (__mmask16)((1u << n % LANES) - 1), inside);
+	return (struct packed){ p.count, (size_t)_mm512_reduce_add_epi32(p.below) };
 }
 
 /* The values of rank k1 and k2 >= k1 among n <= nvectors * 16: the largest that have no more than k others below them. nvectors is a constant
@@ -385,7 +393,7 @@ static inline __attribute__((always_inline)) bool rank_near(float *x, size_t n, 
 							    size_t k1, size_t k2, float *v1, float *v2)
 {
 	const float spacing = 2 * window / (float)n;
-	float *few = x + n + LANES;
+	_Alignas(64) float few[MOST + LANES];
 	const struct packed q = pack(x, LANES, n, middle - window + spacing * ((float)(k1 + k2 + 1) / 2), ranks * spacing, few);
 	if (k1 < q.below || k2 >= q.below + q.count || q.count > nvectors * LANES)
 		return false;
@@ -393,11 +401,11 @@ static inline __attribute__((always_inline)) bool rank_near(float *x, size_t n, 
 	return true;
 }
 
-/* The median of the frame whose first tile's line is x, if it lies where it should; scratch: nchannels + MOST floats. NaN and infinity, and values
- * whose squares overflow or that are all equal, come out of this as no window. */
-static bool near_mean(const float *x, size_t tile_stride, size_t nchannels, float *scratch, float *median)
+/* Where a frame's median should lie: x is the frame's line in the first tile. False for NaN, infinity, values whose squares overflow, and
+ * values that are all equal. */
+static inline bool find_window(const float *x, size_t tile_stride, size_t nchannels, float *centre, float *width)
 {
-	const size_t ntiles = (nchannels + LANES - 1) / LANES, r1 = (nchannels - 1) / 2, r2 = nchannels / 2;
+	const size_t ntiles = (nchannels + LANES - 1) / LANES;
 	const float n = (float)nchannels;
 	__m512 sum0 = _mm512_setzero_ps(), sum1 = sum0, squares0 = sum0, squares1 = sum0;
 	size_t tile = 0;
@@ -415,30 +423,39 @@ static bool near_mean(const float *x, size_t tile_stride, size_t nchannels, floa
 	}
 	const float mean = _mm512_reduce_add_ps(_mm512_add_ps(sum0, sum1)) / n;
 	const float variance = _mm512_reduce_add_ps(_mm512_add_ps(squares0, squares1)) / n - mean * mean;
-	const float window = WINDOW * sqrtf(variance / n);
-	if (!(window > 0 && mean - window < mean && mean + window < INFINITY))
-		return false;
-
-	float v1 = 0, v2 = 0;
-	const struct packed p = pack(x, tile_stride, nchannels, mean, window, scratch);
-	if (r1 < p.below || r2 >= p.below + p.count || p.count > MOST)
-		return false;
-	const size_t k1 = r1 - p.below, k2 = r2 - p.below;
-	if (!rank_near(scratch, p.count, mean, window, 6, 1, k1, k2, &v1, &v2) && !rank_near(scratch, p.count, mean, window, 13, 2, k1, k2, &v1, &v2))
-		rank_many(scratch, p.count, k1, k2, &v1, &v2);
-	*median = (v1 == v2 ? v1 : (v1 + v2) / 2.0f) + 0.0f;
-	return true;
+	*centre = mean;
+	*width = WINDOW * sqrtf(variance / n);
+	return *width > 0 && mean - *width < mean && mean + *width < INFINITY;
 }
 
-/* All frames that way; false if one of them does not go. */
+/* The median of a frame, from the values that were packed. */
+static inline float median_of(float *packed, size_t n, float centre, float width, size_t k1, size_t k2)
+{
+	float v1 = 0, v2 = 0;
+	if (!rank_near(packed, n, centre, width, 6, 1, k1, k2, &v1, &v2) && !rank_near(packed, n, centre, width, 13, 2, k1, k2, &v1, &v2))
+		rank_many(packed, n, k1, k2, &v1, &v2);
+	return (v1 == v2 ? v1 : (v1 + v2) / 2.0f) + 0.0f;
+}
+
+/* All frames that way; false if one of them does not go. One thing at a time for all frames: what is done to one frame is a chain of long latencies,
+ * and the processor fills them with the next frame. scratch: a row of `tiles * LANES` for each frame, and a line to spare. */
 static bool all_near_mean(const float *x, size_t tile_stride, size_t nframes, size_t nchannels, float *scratch, float *reference)
 {
+	const size_t r1 = (nchannels - 1) / 2, r2 = nchannels / 2, row = (nchannels + LANES - 1) / LANES * LANES;
+	float centre[REFERENCE_FRAMES], width[REFERENCE_FRAMES];
+	struct packed packed[REFERENCE_FRAMES];
+	bool good = true;
 	for (size_t c = 0; c < nchannels; c += LANES)
 		fetch(x + c / LANES * tile_stride);
 	for (size_t t = 0; t < nframes; t++)
-		if (!near_mean(x + t * LANES, tile_stride, nchannels, scratch, &reference[t]))
-			return false;
-	return true;
+		good &= find_window(x + t * LANES, tile_stride, nchannels, &centre[t], &width[t]);
+	for (size_t t = 0; t < nframes && good; t++) {
+		packed[t] = pack(x + t * LANES, tile_stride, nchannels, centre[t], width[t], scratch + t * row);
+		good = r1 >= packed[t].below && r2 < packed[t].below + packed[t].count && packed[t].count <= MOST;
+	}
+	for (size_t t = 0; t < nframes && good; t++)
+		reference[t] = median_of(scratch + t * row, packed[t].count, centre[t], width[t], r1 - packed[t].below, r2 - packed[t].below);
+	return good;
 }
 #endif
 
