@@ -44,14 +44,14 @@ enum status feed_new(struct feed **out, struct source *source, struct pipeline_s
 	if (wanted * row < least)
 		wanted = least / row;
 	f->capacity = source_span(source, wanted, work / 4 < MAX_READ_BYTES ? work / 4 : MAX_READ_BYTES);
-	if (!status)
-		status = pipeline_new(&f->pipeline, spec, f->chunk, e);
-	size_t pipeline = status ? 0 : pipeline_bytes(spec, f->chunk);
+	const size_t pipeline = status ? 0 : pipeline_bytes(spec, f->chunk);
 	if (!status && (__builtin_mul_overflow(f->capacity, row, &f->nbytes) || __builtin_add_overflow(f->nbytes, pipeline, &f->nbytes) || f->nbytes > work)) {
 		status = error_set(e, STATUS_TOO_LARGE, "preprocess", "raise limits.work_bytes, or raise freq_min", "%zu channels with these stages need %zu MiB",
 				   source->nchannels, f->nbytes >> 20);
 		e->limit = (long long)work;
 	}
+	if (!status)
+		status = pipeline_new(&f->pipeline, spec, f->chunk, e);
 	if (!status) {
 		f->buffer = malloc(f->capacity * row);
 		if (!f->buffer)
