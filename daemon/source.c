@@ -254,6 +254,12 @@ enum status source_recorded(struct source *s, size_t segment, int64_t start, siz
 	return recording_recorded(s->recording, segment, start, nframes, ex, &helper, &s->request->cancel_flag, dst, e);
 }
 
+void source_ahead(const struct source *s, size_t segment, int64_t start, size_t nframes)
+{
+	if (s->recording)
+		recording_ahead(s->recording, segment, start, nframes);
+}
+
 void source_count_read(struct source *s, uint64_t start_ns)
 {
 	s->request->read_ns += clock_ns() - start_ns;

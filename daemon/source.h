@@ -67,6 +67,9 @@ bool source_any_portion(const struct source *s);
 /* Does a helper process do the reading? Then source_read belongs on an I/O thread (STEP_IO), so that no lane waits for it. */
 bool source_waits(const struct source *s);
 
+/* These frames come next. */
+void source_ahead(const struct source *s, size_t segment, int64_t start, size_t nframes);
+
 /* A good number of frames for one read, near `wanted`. */
 size_t source_span(const struct source *s, size_t wanted, size_t budget);
 

@@ -13,6 +13,7 @@
 #include "daemon/recording/pieces.h"
 #include "daemon/recording/sparse.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -351,6 +352,45 @@ enum status recording_recorded(const struct recording *r, size_t segment, int64_
 		return sparse_read(r, r->segments[segment].first_frame + start, nframes, ex, helper, cancel, NULL, dst, e);
 	memset(dst, 1, nframes * r->nchannels);
 	return STATUS_OK;
+}
+
+/* The bytes of all chunks in the rows of chunks that hold frames [first, last), if they lie together. */
+static bool chunk_extent(const struct recording *r, uint64_t first, uint64_t last, uint64_t *from, uint64_t *to)
+{
+	const int t = r->time_axis;
+	const uint64_t nt = r->chunk_dims[t], rows = r->dims[t] / nt + (r->dims[t] % nt != 0), columns = r->nchunks / rows;
+	uint64_t stored = 0;
+	*from = UINT64_MAX;
+	*to = 0;
+	for (uint64_t row = first / nt; row <= (last - 1) / nt; row++)
+		for (uint64_t column = 0; column < columns; column++) {
+			const struct recording_chunk *c = &r->chunks[t == 0 ? row * columns + column : column * rows + row];
+			if (!c->nbytes)
+				continue;
+			stored += c->nbytes;
+			*from = c->address < *from ? c->address : *from;
+			*to = c->address + c->nbytes > *to ? c->address + c->nbytes : *to;
+		}
+	return stored && *to - *from <= 2 * stored;
+}
+
+void recording_ahead(const struct recording *r, size_t segment, int64_t start, size_t nframes)
+{
+	const struct recording_segment *s = &r->segments[segment];
+	uint64_t from = 0, to = 0;
+	if (start >= s->nframes || nframes == 0)
+		return;
+	if (nframes > (uint64_t)(s->nframes - start))
+		nframes = (size_t)(s->nframes - start);
+	const uint64_t first = (uint64_t)(s->first_frame + start);
+	if (r->storage == STORAGE_CONTIGUOUS && r->time_axis == 0) {
+		const uint64_t row = stored_channels(r) * dtype_size(r->dtype);
+		from = r->address + first * row;
+		to = from + nframes * row;
+	} else if (r->storage != STORAGE_CHUNKED || !r->nchunks || !chunk_extent(r, first, first + nframes, &from, &to)) {
+		return;
+	}
+	posix_fadvise(r->fd, (off_t)from, (off_t)(to - from), POSIX_FADV_WILLNEED); /* a wish */
 }
 
 size_t recording_span(const struct recording *r, size_t wanted, size_t budget)

@@ -124,6 +124,10 @@ enum status recording_read(const struct recording *r, size_t segment, int64_t st
 enum status recording_recorded(const struct recording *r, size_t segment, int64_t start, size_t nframes, const struct executor *ex,
 			       const struct helper_limits *helper, const atomic_bool *cancel, uint8_t *dst, struct error *e);
 
+/* Tells the system that these frames will be read soon, so that the disk works while the processor does; frames behind the end do not count. Plain and
+ * chunked storage; costs a call of the system or a few. */
+void recording_ahead(const struct recording *r, size_t segment, int64_t start, size_t nframes);
+
 /* A good number of frames to read at once, near `wanted`: whole chunk rows, bounded by `budget` bytes of decoded data. */
 size_t recording_span(const struct recording *r, size_t wanted, size_t budget);
 
