@@ -8,6 +8,9 @@
  * to read ahead would cost a tenth of the whole. */
 enum { CACHED_BYTES_US = 600 };
 
+/* Of fewer channels more frames are a step. */
+enum { FEW_CHANNELS = 256, MAX_CHUNK_FRAMES = 1 << 16 };
+
 /* Plain frames are read in pieces that stay in the cache; compressed ones in so many chunks at a time that the threads share them evenly. */
 enum { MIN_READ_BYTES = 4 << 20, MIN_DECODE_BYTES = 24 << 20, MAX_READ_BYTES = 256 << 20 };
 
@@ -43,7 +46,8 @@ enum status feed_new(struct feed **out, struct source *source, struct pipeline_s
 	enum status status = stage_arrays_read(source, spec, e);
 	f->source = source;
 	f->spec = *spec;
-	f->chunk = (size_t)c->compute_block_frames;
+	f->chunk = (size_t)c->compute_block_frames * (source->nchannels < FEW_CHANNELS ? FEW_CHANNELS / source->nchannels : 1);
+	f->chunk = f->chunk < MAX_CHUNK_FRAMES ? f->chunk : MAX_CHUNK_FRAMES;
 	size_t row = source_frame_bytes(source), wanted = f->chunk, work = (size_t)c->limits_work_bytes;
 	size_t least = source->recording && source->recording->storage != STORAGE_CONTIGUOUS ? MIN_DECODE_BYTES : MIN_READ_BYTES;
 	if (wanted * row < least)

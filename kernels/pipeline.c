@@ -26,6 +26,7 @@ enum {
 	MAX_WORKERS = 64,   /* scratch is there for so many; more threads than that idle */
 	PIECE = STAGE_PIECE, /* frames of a piece of conversion and of stages of frames */
 	MAX_CHUNK = 1 << 20,
+	BATCH_TILES = 16, MAX_BATCH = 16,
 };
 
 struct reach {
@@ -57,6 +58,7 @@ struct pipeline {
 	char *block_scratch, *frames_scratch;
 	char *shared;            /* of the block stage that runs */
 	bool pieces;             /* no grid: a block is all there is at the flush */
+	size_t batch;            /* blocks that reach 0 may run at once: few channels make few tiles, and many threads would find no work */
 	int64_t segment_frames;  /* -1: not known */
 	int64_t segment_end;     /* known from the flush on, before that INT64_MAX */
 	char *arena;             /* everything above that is an array */
@@ -96,6 +98,13 @@ static bool keeps_stored(const struct pipeline *p)
 	return r->zero_phase && r->nstages == 0 && r->zero_phase->type->tile_stored;
 }
 
+/* As many blocks as make BATCH_TILES tiles. Not where another stage of blocks follows: that takes them one at a time. */
+static size_t batch_of(const struct pipeline *p)
+{
+	const size_t wanted = p->ntiles < BATCH_TILES ? BATCH_TILES / p->ntiles : 1;
+	return p->pieces || !keeps_stored(p) || p->nreaches > 2 ? 1 : wanted < MAX_BATCH ? wanted : MAX_BATCH;
+}
+
 /* Frames a reach must hold: a block with both margins; in later ones, where whole blocks arrive, one block more; and so in one that keeps frames as
  * stored, which are moved only when it is full. In slabs an odd number, so that the same frame of different tiles falls into different sets of
  * the caches. */
@@ -103,10 +112,10 @@ static size_t capacity(const struct pipeline *p, size_t i)
 {
 	const struct reach *r = &p->reaches[i];
 	if (!r->zero_phase)
-		return (i ? p->plan.grid : p->max_chunk) | 1;
+		return (i ? p->plan.grid * p->batch : p->max_chunk) | 1;
 	if (p->pieces)
 		return p->plan.grid | 1;
-	return (p->plan.grid * (i || keeps_stored(p) ? 2 : 1) + 2 * r->zero_phase->margin) | 1;
+	return (p->plan.grid * (i || keeps_stored(p) ? 1 + p->batch : 1) + 2 * r->zero_phase->margin) | 1;
 }
 
 /* Places a reach's buffer; r->capacity is known. */
@@ -156,7 +165,7 @@ static bool lay_out(struct pipeline *p, bool scaled, size_t *total)
 		fits = fits && carve(total, stage->form == FORM_CAUSAL ? p->ntiles : 0, stage->state_bytes, &at);
 		p->states[i] = arena ? arena + at : NULL;
 	}
-	p->block_workers = p->ntiles < MAX_WORKERS ? p->ntiles : MAX_WORKERS;
+	p->block_workers = p->ntiles * p->batch < MAX_WORKERS ? p->ntiles * p->batch : MAX_WORKERS;
 	p->block_scratch_bytes = most_bytes(p, FORM_BLOCK, false);
 	fits = fits && carve(total, p->block_workers, p->block_scratch_bytes, &at);
 	p->block_scratch = arena ? arena + at : NULL;
@@ -188,6 +197,7 @@ static enum status describe(struct pipeline *p, const struct pipeline_spec *spec
 	p->row_bytes = p->nchannels * dtype_size(p->dtype);
 	p->pieces = spec->piece_frames > 0;
 	find_reaches(p);
+	p->batch = batch_of(p);
 	return STATUS_OK;
 }
 
@@ -482,12 +492,18 @@ static void trim(struct pipeline *p, struct reach *r)
 	r->nframes -= drop;
 }
 
-/* One block [r->next, r->next + nwanted), of which [first, first + nread) is read. */
+/* Blocks that are ready, one behind the other. */
+struct block {
+	struct stage_block read;
+	const char *stored;                /* the first frame that is read, as stored, instead of read.x */
+	size_t at;                         /* where its frames go, behind those that are in `to` */
+};
+
 struct block_job {
 	struct pipeline *p;
 	struct reach *r, *to;
-	struct stage_block read;
-	const char *stored;                /* the first frame that is read, as stored, instead of read.x */
+	struct block blocks[MAX_BATCH];
+	size_t nblocks, nframes;           /* frames that come out of all of them */
 	size_t drop;                       /* frames to drop afterwards */
 };
 
@@ -505,22 +521,24 @@ static struct stored_tile stored_tile(const struct pipeline *p, const char *fram
 	};
 }
 
-static void block_tile(void *arg, size_t worker, size_t tile)
+static void block_tile(void *arg, size_t worker, size_t i)
 {
 	const struct block_job *job = arg;
 	const struct pipeline *p = job->p;
 	const struct plan_stage *stage = job->r->zero_phase;
-	float *y = job->to->x + tile * job->to->tile_stride + job->to->nframes * LANES;
+	const struct block *b = &job->blocks[i / p->ntiles];
+	const size_t tile = i % p->ntiles;
+	float *y = job->to->x + tile * job->to->tile_stride + (job->to->nframes + b->at) * LANES;
 	void *scratch = p->block_scratch + worker * p->block_scratch_bytes;
 
 	if (job->r->stored) {
-		const struct stored_tile in = stored_tile(p, job->stored, tile);
-		stage->type->tile_stored(stage, &job->read, &in, scratch, y);
+		const struct stored_tile in = stored_tile(p, b->stored, tile);
+		stage->type->tile_stored(stage, &b->read, &in, scratch, y);
 		return;
 	}
-	stage->type->tile(stage, &job->read, tile, scratch, y);
+	stage->type->tile(stage, &b->read, tile, scratch, y);
 	if (stage->rounded)
-		round_tile(y, job->read.nwanted);
+		round_tile(y, b->read.nwanted);
 	drop_from_tile(job->r, tile, job->drop); /* while the tile is in the cache */
 }
 
@@ -528,9 +546,10 @@ static void survey_piece(void *arg, size_t i)
 {
 	const struct block_job *job = arg;
 	const struct plan_stage *stage = job->r->zero_phase;
-	size_t start = i * PIECE, left = job->read.nread - start;
+	const struct stage_block *read = &job->blocks[0].read;
+	size_t start = i * PIECE, left = read->nread - start;
 
-	stage->type->survey(stage, &job->read, start, left < PIECE ? left : PIECE);
+	stage->type->survey(stage, read, start, left < PIECE ? left : PIECE);
 }
 
 /* Has the reach's zero-phase stage all it needs for its next block? *stop: the end of what it reads. */
@@ -556,43 +575,57 @@ static int64_t block_end(const struct pipeline *p, const struct reach *r, int64_
 	return end < stop ? end : stop;
 }
 
-static void run_block(struct pipeline *p, size_t i, int64_t stop, const struct executor *ex)
+/* The reach's next block, which reads up to `stop`. False for a piece that is all margin. */
+static bool add_block(struct block_job *job, int64_t stop)
 {
-	struct reach *r = &p->reaches[i], *to = &p->reaches[i + 1];
-	int64_t start = r->next - (int64_t)r->zero_phase->margin;
+	const struct pipeline *p = job->p;
+	struct reach *r = job->r;
+	int64_t start = r->next - (int64_t)r->zero_phase->margin, wanted_end = block_end(p, r, stop);
 	if (start < r->first)
 		start = r->first; /* only at the start of the segment */
-	int64_t wanted_end = block_end(p, r, stop);
-	if (wanted_end <= r->next) { /* a piece that is all margin */
+	if (wanted_end <= r->next) {
 		r->next = stop;
-		return;
+		return false;
 	}
-	struct block_job job = {
-		.p = p,
-		.r = r,
-		.to = to,
+	const size_t from = (size_t)(start - r->first);
+	job->blocks[job->nblocks++] = (struct block){
 		.read = {
-			.x = r->stored ? NULL : r->x + (size_t)(start - r->first) * LANES,
+			.x = r->stored ? NULL : r->x + from * LANES,
 			.tile_stride = r->tile_stride,
 			.nread = (size_t)(stop - start),
 			.skip = (size_t)(r->next - start),
 			.nwanted = (size_t)(wanted_end - r->next),
 			.shared = p->shared,
 		},
-		.stored = r->stored ? r->stored + (r->begin + (size_t)(start - r->first)) * p->row_bytes : NULL,
+		.stored = r->stored ? r->stored + (r->begin + from) * p->row_bytes : NULL,
+		.at = job->nframes,
 	};
+	job->nframes += (size_t)(wanted_end - r->next);
+	r->next += (int64_t)p->plan.grid;
+	return true;
+}
+
+/* Blocks from the one that reads up to `stop` on. */
+static void run_block(struct pipeline *p, size_t i, int64_t stop, const struct executor *ex)
+{
+	struct reach *r = &p->reaches[i], *to = &p->reaches[i + 1];
+	struct block_job job = { .p = p, .r = r, .to = to };
+	const size_t most = i == 0 ? p->batch : 1;
 	if (to->nframes == 0)
 		to->first = r->next;
-	r->next += (int64_t)p->plan.grid;
+	while (job.nblocks < most && block_ready(p, r, &stop) && add_block(&job, stop))
+		;
+	if (!job.nblocks)
+		return;
 	job.drop = p->pieces ? 0 : droppable(r);
 	if (r->zero_phase->type->survey)
-		ex->run(ex->ctx, (job.read.nread + PIECE - 1) / PIECE, survey_piece, &job);
-	spread(ex, p->ntiles, p->block_workers, block_tile, &job);
+		ex->run(ex->ctx, (job.blocks[0].read.nread + PIECE - 1) / PIECE, survey_piece, &job);
+	spread(ex, p->ntiles * job.nblocks, p->block_workers, block_tile, &job);
 	r->first += (int64_t)job.drop;
 	r->nframes -= job.drop;
 	if (r->stored)
 		r->begin += job.drop;
-	append(p, to, job.read.nwanted, NULL, ex);
+	append(p, to, job.nframes, NULL, ex);
 	if (to->zero_phase && !p->pieces)
 		trim(p, to);
 }
@@ -612,7 +645,8 @@ static void run_blocks(struct pipeline *p, const struct executor *ex)
 
 /* --- the calls --- */
 
-/* Frames to take of n: up to where the first zero-phase stage's next block is complete, so that one call makes one block at most. */
+/* Frames to take of n: up to where the first zero-phase stage's next block is complete (or its next batch of blocks), so that one call makes one
+ * at most. */
 static size_t taken(const struct pipeline *p, size_t n)
 {
 	const struct reach *r = &p->reaches[0];
@@ -621,7 +655,7 @@ static size_t taken(const struct pipeline *p, size_t n)
 	if (n > r->capacity - r->nframes)
 		n = r->capacity - r->nframes;
 	if (r->zero_phase && !p->pieces) {
-		int64_t need = r->next + (int64_t)p->plan.grid + (int64_t)r->zero_phase->margin - r->first - (int64_t)r->nframes;
+		int64_t need = r->next + (int64_t)(p->plan.grid * p->batch + r->zero_phase->margin) - r->first - (int64_t)r->nframes;
 		if (n > (uint64_t)need)
 			n = (size_t)need;
 	}

@@ -210,6 +210,25 @@ CHECK_TEST(pipeline_cut_anywhere)
 		}
 }
 
+/* Long enough for batches of blocks, which few channels make: the same bits as block by block. */
+CHECK_TEST(pipeline_batches)
+{
+	enum { N = 300000 };
+	static const size_t widths[] = { 1, 33 };
+	for (size_t w = 0; w < 2; w++) {
+		char *x = random_frames(DTYPE_I16, N * widths[w]);
+		for (size_t i = 3; i < 6; i++) {
+			struct pipeline_spec spec = spec_of(&chains[i], widths[w], DTYPE_I16);
+			struct output slow = push(&spec, x, 0, N, 1024, CUT_NOT, &executor_serial), fast = push(&spec, x, 0, N, 1 << 20, CUT_NOT, &check_threads);
+			check_that(slow.nframes == N && fast.nframes == N, "%s: %zu and %zu frames", chains[i].name, slow.nframes, fast.nframes);
+			check_same(chains[i].name, slow.x, fast.x, (size_t)N * widths[w] * sizeof *slow.x);
+			free(slow.x);
+			free(fast.x);
+		}
+		free(x);
+	}
+}
+
 /* A pipeline that was used, then reset, is like new. */
 CHECK_TEST(pipeline_reset)
 {
