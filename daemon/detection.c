@@ -36,7 +36,7 @@ static void parse_noise(struct detection *d, const struct request *r, struct par
 		params_fail(p, "threshold_unit", "leave out one of them", "noise_levels are given, and the threshold is not in their unit");
 }
 
-void detection_parse(struct detection *d, const struct request *r, struct params *p)
+void detection_parse(struct detection *d, const struct request *r, bool places, struct params *p)
 {
 	static const char *const methods[] = { [DETECT_BY_CHANNEL] = "by_channel", [DETECT_LOCALLY_EXCLUSIVE] = "locally_exclusive", NULL };
 	static const char *const signs[] = { [PEAK_NEG] = "neg", [PEAK_POS] = "pos", [PEAK_BOTH] = "both", NULL };
@@ -57,7 +57,7 @@ void detection_parse(struct detection *d, const struct request *r, struct params
 			    d->threshold);
 	if (d->max_rate > 0 && d->max_rate < 1)
 		params_fail(p, "max_rate", "give peaks a second, for each channel", "%g would let no peak pass", d->max_rate);
-	if (d->method == DETECT_LOCALLY_EXCLUSIVE)
+	if (places || d->method == DETECT_LOCALLY_EXCLUSIVE)
 		d->places = message_array(&r->msg, "channel_locations");
 	check_locations_array(d->places, p);
 	preprocess_parse(p, &d->spec);

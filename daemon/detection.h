@@ -26,11 +26,11 @@ struct detection {
 	int64_t chunk;                 /* compat: frames of a chunk; 0: a second of them */
 	struct pipeline_spec spec;     /* stages */
 	const struct array *given;     /* noise levels */
-	const struct array *places;    /* channel locations, for a method that needs them */
+	const struct array *places;    /* channel locations, where they are needed */
 };
 
-/* Reads the keys of 4.4 and 4.5 and finds the arrays; failures stay in `p`. */
-void detection_parse(struct detection *d, const struct request *r, struct params *p);
+/* Reads the keys of 4.4 and 4.5 and finds the arrays; failures stay in `p`. places: channel locations are needed whatever the method. */
+void detection_parse(struct detection *d, const struct request *r, bool places, struct params *p);
 
 /* Are the traces integers, as stored or as SpikeInterface rounds them? */
 bool detection_integers(const struct detection *d, const struct source *s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * detect: open -> (is the result file done?) -> neighbours -> noise levels -> peaks, segment by segment -> (result file) -> reply.
+ * detect: open -> (is the result file done?) -> neighbours -> noise levels -> peaks and what is asked about them, segment by segment ->
+ * (result file) -> reply.
  */
 #include "daemon/daemon.h"
 #include "daemon/detection.h"
@@ -9,18 +10,20 @@
 #include "daemon/noise_job.h"
 #include "daemon/operations/operations.h"
 #include "daemon/output.h"
+#include "daemon/snippets_job.h"
 #include "kernels/select.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum phase { PHASE_OPEN, PHASE_START, PHASE_NOISE, PHASE_SEEK, PHASE_PEAKS, PHASE_WRITE };
+enum phase { PHASE_OPEN, PHASE_START, PHASE_NOISE, PHASE_SEEK, PHASE_PEAKS, PHASE_SNIPPETS, PHASE_WRITE };
 
 enum { DETECT_FRAMES = 8192 }; /* a detector step, at most */
 
 struct detect {
 	struct source source;
 	struct detection asked;
+	struct snippets_wanted around; /* waveforms, features */
 	struct output output;          /* the result file, if one is wanted */
 
 	enum phase phase;
@@ -30,10 +33,15 @@ struct detect {
 	struct selection *selection;   /* or NULL: all peaks */
 	double *levels, *thresholds;   /* [nchannels] */
 	bool measure;                  /* the levels are to be measured */
+	struct snippets_job *snippets; /* or NULL: peaks alone */
 	double *locations;             /* [nchannels][ndim], if the client gave them */
+	const double *places;          /* [nchannels][ndim], whoever gave them; NULL: nobody needs them */
+	size_t ndim;
 	struct neighbours neighbours;
 	size_t sweep;                  /* frames */
+	int64_t reach;                 /* frames that waveforms and features look away from a peak */
 	size_t part;                   /* of source.parts */
+	bool last;                     /* there are no more frames of this part */
 	struct peaks peaks;
 	size_t kept;                   /* so many of the peaks have been looked at */
 };
@@ -49,8 +57,11 @@ enum step detect_begin(struct request *r)
 	source_parse(&d->source, r, &p);
 	if (d->source.array && d->source.fs_hz <= 0)
 		params_fail(&p, "sampling_frequency", "say how many frames a second the array holds", "is missing");
-	detection_parse(&d->asked, r, &p);
+	snippets_parse(&d->around, &p);
+	detection_parse(&d->asked, r, snippets_need_places(&d->around), &p);
 	output_parse(&d->output, &p);
+	if (d->output.skip_done && snippets_asked(&d->around))
+		params_fail(&p, "output", "leave out skip_done", "a result file that is done holds no waveforms and features to answer with");
 	if (params_end(&p))
 		return STEP_DONE;
 	return d->source.array && !d->output.file ? STEP_COMPUTE : STEP_IO;
@@ -71,33 +82,49 @@ static enum status take_levels(struct detect *d, struct request *r)
 }
 
 /* Locations in the message go before those of the recording. A single channel has no neighbours wherever it is. */
-static enum status find_neighbours(struct detect *d, struct request *r)
+static enum status find_places(struct detect *d, struct error *e)
 {
 	static const double alone[2] = { 0 };
 	const struct source *s = &d->source;
-	const double *locations = d->locations;
-	size_t ndim = locations ? (size_t)d->asked.places->shape[1] : 2;
-	if (d->asked.method != DETECT_LOCALLY_EXCLUSIVE)
+	const bool exclusive = d->asked.method == DETECT_LOCALLY_EXCLUSIVE;
+	if (!exclusive && !snippets_need_places(&d->around))
 		return STATUS_OK;
-	if (!locations && s->recording && s->recording->locations) {
-		locations = s->recording->locations;
-		ndim = s->recording->ndim_locations;
+	d->places = d->locations;
+	d->ndim = d->locations ? (size_t)d->asked.places->shape[1] : 2;
+	if (!d->places && s->recording && s->recording->locations) {
+		d->places = s->recording->locations;
+		d->ndim = s->recording->ndim_locations;
 	}
-	if (!locations && s->nchannels == 1)
-		locations = alone;
-	if (!locations)
-		return error_set(&r->error, STATUS_INVALID, "channel_locations", "give the array channel_locations (channels, 2 or 3) in um, or use by_channel",
-				 "locally_exclusive needs to know where the channels are, and %s does not say",
-				 s->recording ? "the recording" : "the request");
-	/* Half: the detector has a copy. */
-	return neighbours_new(&d->neighbours, locations, s->nchannels, ndim, d->asked.radius_um, (size_t)r->settings->config.limits_work_bytes / 2, &r->error);
+	if (!d->places && s->nchannels == 1)
+		d->places = alone;
+	if (d->places)
+		return STATUS_OK;
+	return error_set(e, STATUS_INVALID, "channel_locations",
+			 exclusive ? "give the array channel_locations (channels, 2 or 3) in um, or use by_channel" :
+				     "give the array channel_locations (channels, 2 or 3) in um, or leave out radius_um and center_of_mass",
+			 "%s needs to know where the channels are, and %s does not say", exclusive ? "locally_exclusive" : "a radius or a centre of mass",
+			 s->recording ? "the recording" : "the request");
 }
 
-/* Frames the detector must see around a part, so that its peaks are those of the whole segment: the sweep, and with locally_exclusive
- * one more, which decides whether the last one of them is a candidate. */
-static int64_t margin_of(const struct detect *d)
+static enum status find_neighbours(struct detect *d, struct request *r)
+{
+	if (d->asked.method != DETECT_LOCALLY_EXCLUSIVE)
+		return STATUS_OK;
+	/* Half: the detector has a copy. */
+	return neighbours_new(&d->neighbours, d->places, d->source.nchannels, d->ndim, d->asked.radius_um,
+			      (size_t)r->settings->config.limits_work_bytes / 2, &r->error);
+}
+
+/* Frames a peak is found late: the sweep, and with locally_exclusive one more, which decides whether the last one of them is a candidate. */
+static int64_t late(const struct detect *d)
 {
 	return (int64_t)d->sweep + (d->asked.method == DETECT_LOCALLY_EXCLUSIVE);
+}
+
+/* Frames to read around a part, so that its peaks, their waveforms and features are those of the whole segment. */
+static int64_t margin_of(const struct detect *d)
+{
+	return late(d) > d->reach ? late(d) : d->reach;
 }
 
 /* compat: each part in chunks, which are filtered as pieces. */
@@ -109,6 +136,19 @@ static enum status cut_into_chunks(struct detect *d, struct error *e)
 	d->asked.spec.exact = true;
 	d->asked.spec.piece_frames = pipeline_piece(&spec, (size_t)(chunk + 2 * margin_of(d)));
 	return source_cut(&d->source, chunk, e);
+}
+
+static enum status make_snippets(struct detect *d, struct request *r)
+{
+	const size_t work = (size_t)r->settings->config.limits_work_bytes, used = feed_bytes(d->feed);
+	const struct snippets_setting setting = { .places = d->places, .ndim = d->ndim, .late = (size_t)late(d), .offsets = !d->asked.spec.nstages,
+						  .work_bytes = work > used ? work - used : 0 };
+	if (!snippets_asked(&d->around))
+		return STATUS_OK;
+	enum status status = snippets_job_new(&d->snippets, &d->source, &d->around, &setting, &r->error);
+	if (!status)
+		d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / snippets_job_row(d->snippets);
+	return status;
 }
 
 static enum status start(struct detect *d, struct request *r)
@@ -125,11 +165,17 @@ static enum status start(struct detect *d, struct request *r)
 	if (!d->thresholds)
 		return no_memory(&r->error);
 	d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / sizeof(struct peak);
-	enum status status = find_neighbours(d, r);
+	enum status status = find_places(d, &r->error);
+	if (!status)
+		status = find_neighbours(d, r);
+	if (!status)
+		status = snippets_frames(&d->around, s->fs_hz, &d->reach, &r->error);
 	if (!status && d->asked.compat)
 		status = cut_into_chunks(d, &r->error);
 	if (!status)
 		status = feed_new(&d->feed, s, &d->asked.spec, &r->error);
+	if (!status)
+		status = make_snippets(d, r);
 	if (!status)
 		status = take_levels(d, r);
 	if (!status && d->measure && source_total(s) > 0)
@@ -179,6 +225,8 @@ static void seek(struct detect *d)
 	int64_t start = part->start > margin ? part->start - margin : 0, stop = n - part->stop > margin ? part->stop + margin : n;
 	detector_reset(d->detector, (int64_t)part->segment);
 	feed_seek(d->feed, part->segment, start, stop, false);
+	if (d->snippets)
+		snippets_job_seek(d->snippets, d->part);
 	if (d->selection && (d->part == 0 || part[-1].segment != part->segment))
 		selection_reset(d->selection);
 }
@@ -210,15 +258,21 @@ static enum status search(struct detect *d, const struct slab *slab, const struc
 	return status;
 }
 
+/* To the next frames, or the next part. */
+static void go_on(struct detect *d)
+{
+	d->phase = d->last ? PHASE_SEEK : PHASE_PEAKS;
+	d->part += d->last;
+}
+
 static enum status find_peaks(struct detect *d, struct request *r, const struct executor *ex)
 {
 	struct slab slab;
-	bool end;
-	enum status status = feed_step(d->feed, ex, &slab, &end, &r->error);
+	enum status status = feed_step(d->feed, ex, &slab, &d->last, &r->error);
 	if (status)
 		return status;
 	status = search(d, &slab, ex);
-	if (!status && end)
+	if (!status && d->last)
 		status = detector_flush(d->detector, ex, &d->peaks);
 	if (status)
 		return error_set(&r->error, status, NULL, NULL, "no memory for the peaks");
@@ -226,11 +280,22 @@ static enum status find_peaks(struct detect *d, struct request *r, const struct 
 		return error_set(&r->error, STATUS_TOO_LARGE, "detect_threshold", "raise detect_threshold, ask for less, or raise limits.result_bytes",
 				 "more than %zu peaks", d->peaks.limit);
 	keep_new(d);
-	if (end) {
-		d->part++;
-		d->phase = PHASE_SEEK;
+	if (d->snippets) {
+		snippets_job_show(d->snippets, &slab, d->last);
+		d->phase = PHASE_SNIPPETS;
+	} else {
+		go_on(d);
 	}
 	return STATUS_OK;
+}
+
+static enum status cut_snippets(struct detect *d, struct request *r, const struct executor *ex)
+{
+	bool done;
+	enum status status = snippets_job_step(d->snippets, &d->peaks, ex, &done, &r->error);
+	if (!status && done)
+		go_on(d);
+	return status;
 }
 
 /* How many peaks the rules of selection dropped; a limit of the rate is an emergency, so it is said aloud. */
@@ -263,6 +328,10 @@ static void reply(struct detect *d, struct request *r)
 	d->peaks.count = d->peaks.capacity = 0;
 	if (d->selection)
 		tell_dropped(d, r);
+	if (d->snippets && !snippets_job_reply(d->snippets, r)) {
+		free(at);
+		return;
+	}
 	if (!request_add_array(r, "peaks", DTYPE_PEAK, 1, &npeaks, at) || d->asked.unit != UNIT_NOISE)
 		return;
 	if (request_add_array(r, "noise_levels", DTYPE_F64, 1, &nchannels, d->levels))
@@ -332,6 +401,9 @@ enum step detect_step(struct request *r, const struct executor *ex)
 	case PHASE_PEAKS:
 		status = find_peaks(d, r, ex);
 		break;
+	case PHASE_SNIPPETS:
+		status = cut_snippets(d, r, ex);
+		break;
 	case PHASE_WRITE:
 		if (output_write(&d->output, r, d->source.recording, &d->peaks, d->asked.unit == UNIT_NOISE ? d->levels : NULL) == STATUS_OK)
 			reply(d, r);
@@ -349,6 +421,7 @@ void detect_end(struct request *r)
 	noise_job_free(d->noise);
 	detector_free(d->detector);
 	selection_free(d->selection);
+	snippets_job_free(d->snippets);
 	peaks_fini(&d->peaks);
 	free(d->levels);
 	free(d->thresholds);
