@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -23,6 +23,31 @@ def detection_params(method: str, peak_sign: str, detect_threshold: float, exclu
         if isinstance(value, float) and not np.isfinite(value):
             raise Invalid(f"{name}: must be a finite number, not {value}", field=name)
     return params
+
+
+def snippet_params(waveforms: Optional[Mapping[str, Any]], features: Sequence[str], feature_window: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
+    """Keys of protocol/SPEC.md 4.4.1, those that are asked for."""
+    if isinstance(features, str):
+        raise Invalid(f"features: give a list of names, [{features!r}]", field="features")
+    params: Dict[str, Any] = {}
+    if waveforms is not None:
+        params["waveforms"] = dict(waveforms)
+    if len(features):
+        params["features"] = [str(name) for name in features]
+    if feature_window is not None:
+        params["feature_window"] = dict(feature_window)
+    for name in ("waveforms", "feature_window"):
+        for key, value in params.get(name, {}).items():
+            if isinstance(value, float) and not np.isfinite(value):
+                raise Invalid(f"{name}.{key}: must be a finite number, not {value}", field=f"{name}.{key}")
+    return params
+
+
+def peaks_and_extras(params: Mapping[str, Any], arrays: Dict[str, np.ndarray]) -> Union[np.ndarray, Tuple[np.ndarray, Dict[str, np.ndarray]]]:
+    """The peaks; with the other arrays in a dict, if the request asked for waveforms or features."""
+    if "waveforms" not in params and "features" not in params:
+        return arrays["peaks"]
+    return arrays["peaks"], {name: a for name, a in arrays.items() if name not in ("peaks", "noise_levels")}
 
 
 def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[float], preprocess: Sequence[Stage], seed: int) -> Dict[str, Any]:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from . import mapping
-from .params import detection_params, locations_array, noise_array, reduction_params
+from .params import detection_params, locations_array, noise_array, peaks_and_extras, reduction_params, snippet_params
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -96,8 +96,10 @@ class Recording:
 
     def detect_peaks(self, method: str = "by_channel", peak_sign: str = "neg", detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, *,
                      radius_um: float = 50.0, channel_locations: Any = None, noise_levels: Any = None, preprocess: Sequence[Stage] = (),
+                     waveforms: Optional[Mapping[str, Any]] = None, features: Sequence[str] = (), feature_window: Optional[Mapping[str, Any]] = None,
                      output: Optional[Union[str, os.PathLike]] = None, seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None,
-                     stop: Optional[int] = None, timeout: Optional[float] = None, **options: Any) -> np.ndarray:
+                     stop: Optional[int] = None, timeout: Optional[float] = None, **options: Any
+                     ) -> Union[np.ndarray, Tuple[np.ndarray, Dict[str, np.ndarray]]]:
         """Detect spikes.
 
         Parameters
@@ -118,6 +120,16 @@ class Recording:
             In the unit of the preprocessed traces; default: centred MAD of 20 random chunks of 0.5 s in each segment (`seed`).
         preprocess : sequence of stages
             `bandpass`, `highpass`, `common_reference`, applied in order.
+        waveforms : dict, optional
+            Return the preprocessed samples around each peak: ``dict()`` for all channels, 1 ms before and 2 ms behind it. Its keys:
+            ``ms_before``, ``ms_after``; ``radius_um``: only channels this near the peak's; ``scaled``: microvolts; ``max_waveforms``: only so
+            many, drawn at random (`seed`).
+        features : sequence of str
+            Numbers for each peak, in the same pass: ``"amplitude_uV"``; ``"ptp"``: largest - smallest sample on its channel, in the unit of the
+            amplitude; ``"width_ms"``: from the peak to the largest sample behind it (positive peaks: the smallest); ``"center_of_mass"``:
+            (x, y) in um, weighted by the ptp of the channels around; ``"time_offset"``: where the peak is between the frames, -0.5 to 0.5.
+        feature_window : dict, optional
+            Where features look: ``ms_before`` (1.0), ``ms_after`` (2.0), ``radius_um`` (75, for ``"center_of_mass"``).
         output : path, optional
             NWB 2 file to write as well.
         segment, start, stop : int, optional
@@ -145,13 +157,25 @@ class Recording:
         -------
         array of `PEAK_DTYPE`
             sample_index, channel_index, amplitude (raw units), segment_index; in order of segment, sample, channel.
+        dict of arrays
+            Only with `waveforms` or `features`; the function then returns (peaks, this). ``waveforms``: float32 (peaks, frames, channels), 0
+            outside the segment and in columns without a channel; ``waveform_valid``: bool (peaks,), the whole window lies inside the segment;
+            with ``radius_um`` ``waveform_channels``: int32 (channels, columns), the channel of each column for a peak on that channel, -1 where
+            there is none; with ``max_waveforms`` ``waveform_index``: int64, the peak that each row of ``waveforms`` belongs to. Each feature
+            under its name: float64 (peaks,), ``center_of_mass`` (peaks, 2); ``feature_valid``: as ``waveform_valid``, of their window.
+
+        Examples
+        --------
+        >>> peaks, more = rec.detect_peaks(waveforms=dict(radius_um=60), features=["width_ms"])    # doctest: +SKIP
+        >>> shape = more["waveforms"][more["waveform_valid"]].mean(axis=0)                         # doctest: +SKIP
         """
         params = self._params(segment, start, stop)
         params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed, **options))
+        params.update(snippet_params(waveforms, features, feature_window))
         if output is not None:
             params["output"] = {"file": os.path.abspath(os.fspath(output))}
         arrays = {**noise_array(noise_levels), **locations_array(channel_locations)}
-        return self._client._call("detect", params, arrays, timeout)[1]["peaks"]
+        return peaks_and_extras(params, self._client._call("detect", params, arrays, timeout)[1])
 
     def noise_levels(self, preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
         """Noise level of each channel (centred MAD, raw units of the preprocessed traces), array (channels,)."""
