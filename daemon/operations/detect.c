@@ -29,9 +29,11 @@ struct detect {
 	enum phase phase;
 	struct feed *feed;
 	struct noise_job *noise;
-	struct detector *detector;
+	struct detector *detector;     /* or */
+	struct matched_filter *filter; /* matched_filtering */
+	struct matched *matched;
 	struct selection *selection;   /* or NULL: all peaks */
-	double *levels, *thresholds;   /* [nchannels] */
+	double *levels, *thresholds;   /* [asked.nrows * nchannels] */
 	bool measure;                  /* the levels are to be measured */
 	struct snippets_job *snippets; /* or NULL: peaks alone */
 	double *locations;             /* [nchannels][ndim], if the client gave them */
@@ -77,7 +79,7 @@ static enum status take_levels(struct detect *d, struct request *r)
 {
 	if (d->levels)
 		return STATUS_OK;
-	d->levels = calloc(d->source.nchannels, sizeof *d->levels);
+	d->levels = calloc(d->source.nchannels * d->asked.nrows, sizeof *d->levels);
 	return d->levels ? detection_levels(&d->asked, &d->source, r, d->levels, &d->measure) : no_memory(&r->error);
 }
 
@@ -86,8 +88,9 @@ static enum status find_places(struct detect *d, struct error *e)
 {
 	static const double alone[2] = { 0 };
 	const struct source *s = &d->source;
-	const bool exclusive = d->asked.method == DETECT_LOCALLY_EXCLUSIVE;
-	if (!exclusive && !snippets_need_places(&d->around))
+	static const char *const methods[] = { "a radius or a centre of mass", "locally_exclusive", "matched_filtering" };
+	const bool compete = d->asked.method != DETECT_BY_CHANNEL;
+	if (!compete && !snippets_need_places(&d->around))
 		return STATUS_OK;
 	d->places = d->locations;
 	d->ndim = d->locations ? (size_t)d->asked.places->shape[1] : 2;
@@ -100,15 +103,15 @@ static enum status find_places(struct detect *d, struct error *e)
 	if (d->places)
 		return STATUS_OK;
 	return error_set(e, STATUS_INVALID, "channel_locations",
-			 exclusive ? "give the array channel_locations (channels, 2 or 3) in um, or use by_channel" :
-				     "give the array channel_locations (channels, 2 or 3) in um, or leave out radius_um and center_of_mass",
-			 "%s needs to know where the channels are, and %s does not say", exclusive ? "locally_exclusive" : "a radius or a centre of mass",
+			 compete ? "give the array channel_locations (channels, 2 or 3) in um, or use by_channel" :
+				   "give the array channel_locations (channels, 2 or 3) in um, or leave out radius_um and center_of_mass",
+			 "%s needs to know where the channels are, and %s does not say", methods[d->asked.method],
 			 s->recording ? "the recording" : "the request");
 }
 
 static enum status find_neighbours(struct detect *d, struct request *r)
 {
-	if (d->asked.method != DETECT_LOCALLY_EXCLUSIVE)
+	if (d->asked.method == DETECT_BY_CHANNEL)
 		return STATUS_OK;
 	/* Half: the detector has a copy. */
 	return neighbours_new(&d->neighbours, d->places, d->source.nchannels, d->ndim, d->asked.radius_um,
@@ -118,6 +121,8 @@ static enum status find_neighbours(struct detect *d, struct request *r)
 /* Frames a peak is found late: the sweep, and with locally_exclusive one more, which decides whether the last one of them is a candidate. */
 static int64_t late(const struct detect *d)
 {
+	if (d->filter)
+		return (int64_t)matched_late(d->filter, d->sweep);
 	return (int64_t)d->sweep + (d->asked.method == DETECT_LOCALLY_EXCLUSIVE);
 }
 
@@ -151,23 +156,26 @@ static enum status make_snippets(struct detect *d, struct request *r)
 	return status;
 }
 
-static enum status start(struct detect *d, struct request *r)
+static enum status start(struct detect *d, struct request *r, const struct executor *ex)
 {
 	struct source *s = &d->source;
-	const struct noise_wanted what = { .spec = &d->asked.spec, .method = d->asked.noise, .whole = d->asked.whole, .seed = d->asked.seed,
+	struct noise_wanted what = { .spec = &d->asked.spec, .method = d->asked.noise, .whole = d->asked.whole, .seed = d->asked.seed,
 					   .integers = detection_integers(&d->asked, s) };
 	/* Truncated, as SpikeInterface does. */
 	double frames = d->asked.sweep_ms * s->fs_hz / 1000.0;
 	if (frames > 65535)
 		return error_set(&r->error, STATUS_INVALID, "exclude_sweep_ms", NULL, "exclude_sweep_ms is %g frames at this sampling rate; at most 65535", frames);
 	d->sweep = (size_t)frames;
-	d->thresholds = calloc(s->nchannels, sizeof *d->thresholds);
+	d->thresholds = calloc(s->nchannels * d->asked.nrows, sizeof *d->thresholds);
 	if (!d->thresholds)
 		return no_memory(&r->error);
 	d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / sizeof(struct peak);
 	enum status status = find_places(d, &r->error);
 	if (!status)
 		status = find_neighbours(d, r);
+	if (!status && d->asked.method == DETECT_MATCHED_FILTERING)
+		status = matched_make(&d->filter, &d->asked.matched, d->asked.sign, s, d->places, d->ndim, ex, &r->error);
+	what.filter = d->filter;
 	if (!status)
 		status = snippets_frames(&d->around, s->fs_hz, &d->reach, &r->error);
 	if (!status && d->asked.compat)
@@ -205,6 +213,17 @@ static enum status make_selection(struct detect *d, struct error *e)
 	return status;
 }
 
+static enum status make_matched(struct detect *d, struct request *r)
+{
+	const struct matched_spec spec = { .filter = d->filter, .sign = d->asked.sign, .sweep = d->sweep, .threshold = d->thresholds,
+					   .neighbour_start = d->neighbours.start, .neighbour_index = d->neighbours.index };
+	const size_t bytes = matched_bytes(&spec), work = (size_t)r->settings->config.limits_work_bytes;
+	if (bytes > work)
+		return error_set(&r->error, STATUS_TOO_LARGE, "method", "raise limits.work_bytes", "matched_filtering of %zu channels needs %zu MiB",
+				 d->source.nchannels, bytes >> 20);
+	return matched_new(&d->matched, &spec, &r->error);
+}
+
 static enum status make_detector(struct detect *d, struct request *r)
 {
 	enum status status = detection_thresholds(&d->asked, &d->source, r, d->levels, d->thresholds);
@@ -212,6 +231,8 @@ static enum status make_detector(struct detect *d, struct request *r)
 		status = make_selection(d, &r->error);
 	if (status)
 		return status;
+	if (d->filter)
+		return make_matched(d, r);
 	struct detect_spec spec = { .nchannels = d->source.nchannels, .sign = d->asked.sign, .sweep = d->sweep, .threshold = d->thresholds,
 				    .max_frames = DETECT_FRAMES, .method = d->asked.method, .neighbour_start = d->neighbours.start,
 				    .neighbour_index = d->neighbours.index, .single = detection_single(&d->asked, &d->source) };
@@ -223,7 +244,10 @@ static void seek(struct detect *d)
 	const struct source_part *part = &d->source.parts[d->part];
 	int64_t n = source_frames(&d->source, part->segment), margin = margin_of(d);
 	int64_t start = part->start > margin ? part->start - margin : 0, stop = n - part->stop > margin ? part->stop + margin : n;
-	detector_reset(d->detector, (int64_t)part->segment);
+	if (d->matched)
+		matched_reset(d->matched, (int64_t)part->segment);
+	else
+		detector_reset(d->detector, (int64_t)part->segment);
 	feed_seek(d->feed, part->segment, start, stop, false);
 	if (d->snippets)
 		snippets_job_seek(d->snippets, d->part);
@@ -253,7 +277,7 @@ static enum status search(struct detect *d, const struct slab *slab, const struc
 		piece.x += at * LANES;
 		piece.first_frame += (int64_t)at;
 		piece.nframes = slab->nframes - at < DETECT_FRAMES ? slab->nframes - at : DETECT_FRAMES;
-		status = detector_step(d->detector, &piece, ex, &d->peaks);
+		status = d->matched ? matched_step(d->matched, &piece, ex, &d->peaks) : detector_step(d->detector, &piece, ex, &d->peaks);
 	}
 	return status;
 }
@@ -273,7 +297,7 @@ static enum status find_peaks(struct detect *d, struct request *r, const struct 
 		return status;
 	status = search(d, &slab, ex);
 	if (!status && d->last)
-		status = detector_flush(d->detector, ex, &d->peaks);
+		status = d->matched ? matched_flush(d->matched, ex, &d->peaks) : detector_flush(d->detector, ex, &d->peaks);
 	if (status)
 		return error_set(&r->error, status, NULL, NULL, "no memory for the peaks");
 	if (d->peaks.overflow)
@@ -317,9 +341,21 @@ static void tell_dropped(const struct detect *d, struct request *r)
 		request_warn(r, "max_rate: %llu peaks of %llu channels were dropped", (unsigned long long)all.rate, (unsigned long long)nlimited);
 }
 
+/* The depths, which stand in the peaks until here. */
+static bool reply_depths(struct detect *d, struct request *r)
+{
+	const uint64_t npeaks = d->peaks.count;
+	float *z = malloc(npeaks * sizeof *z + 1);
+	for (size_t i = 0; z && i < npeaks; i++)
+		z[i] = matched_take_depth(&d->peaks.at[i]);
+	return request_add_array(r, "z", DTYPE_F32, 1, &npeaks, z);
+}
+
 static void reply(struct detect *d, struct request *r)
 {
-	uint64_t npeaks = d->peaks.count, nchannels = d->source.nchannels;
+	const uint64_t npeaks = d->peaks.count, levels[2] = { d->asked.nrows, d->source.nchannels };
+	if (d->matched && !reply_depths(d, r))
+		return;
 	r->result = json_pack("{s:I}", "num_peaks", (json_int_t)npeaks);
 	if (d->output.file)
 		output_describe(&d->output, r->result);
@@ -334,8 +370,9 @@ static void reply(struct detect *d, struct request *r)
 	}
 	if (!request_add_array(r, "peaks", DTYPE_PEAK, 1, &npeaks, at) || d->asked.unit != UNIT_NOISE)
 		return;
-	if (request_add_array(r, "noise_levels", DTYPE_F64, 1, &nchannels, d->levels))
-		d->levels = NULL;
+	double *given = d->levels;
+	d->levels = NULL;
+	request_add_array(r, "noise_levels", DTYPE_F64, d->matched ? 2 : 1, d->matched ? levels : levels + 1, given);
 }
 
 static enum step open_source(struct detect *d, struct request *r)
@@ -372,7 +409,7 @@ enum step detect_step(struct request *r, const struct executor *ex)
 	case PHASE_OPEN:
 		return open_source(d, r);
 	case PHASE_START:
-		status = start(d, r);
+		status = start(d, r, ex);
 		d->phase = PHASE_NOISE;
 		break;
 	case PHASE_NOISE:
@@ -381,7 +418,7 @@ enum step detect_step(struct request *r, const struct executor *ex)
 		if (status || !done)
 			break;
 		if (d->noise)
-			memcpy(d->levels, noise_job_levels(d->noise), d->source.nchannels * sizeof *d->levels);
+			memcpy(d->levels, noise_job_levels(d->noise), d->source.nchannels * d->asked.nrows * sizeof *d->levels);
 		noise_job_free(d->noise);
 		d->noise = NULL;
 		status = make_detector(d, r);
@@ -420,6 +457,8 @@ void detect_end(struct request *r)
 	feed_free(d->feed);
 	noise_job_free(d->noise);
 	detector_free(d->detector);
+	matched_free(d->matched);
+	matched_filter_free(d->filter);
 	selection_free(d->selection);
 	snippets_job_free(d->snippets);
 	peaks_fini(&d->peaks);
