@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple
 import numpy as np
 
 from . import mapping
-from .params import detection_params, locations_array, noise_array, peaks_and_extras, reduction_params, snippet_params
+from .params import detection_params, locations_array, noise_array, peaks_and_extras, prototype_array, reduction_params, snippet_params
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ class Recording:
 
     def detect_peaks(self, method: str = "by_channel", peak_sign: str = "neg", detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, *,
                      radius_um: float = 50.0, channel_locations: Any = None, noise_levels: Any = None, preprocess: Sequence[Stage] = (),
-                     waveforms: Optional[Mapping[str, Any]] = None, features: Sequence[str] = (), feature_window: Optional[Mapping[str, Any]] = None,
-                     output: Optional[Union[str, os.PathLike]] = None, seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None,
+                     prototype: Any = None, waveforms: Optional[Mapping[str, Any]] = None, features: Sequence[str] = (), 
+                     feature_window: Optional[Mapping[str, Any]] = None, output: Optional[Union[str, os.PathLike]] = None, seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None,
                      stop: Optional[int] = None, timeout: Optional[float] = None, **options: Any
                      ) -> Union[np.ndarray, Tuple[np.ndarray, Dict[str, np.ndarray]]]:
         """Detect spikes.
@@ -106,20 +106,23 @@ class Recording:
         ----------
         method : str
             ``"by_channel"``: SpikeInterface's rule for each channel alone. ``"locally_exclusive"``: SpikeInterface's rule where a spike is
-            reported on the channel that it passes the threshold of by the largest factor, among those within `radius_um`.
+            reported on the channel that it passes the threshold of by the largest factor, among those within `radius_um`. ``"matched_filtering"``: SpikeInterface's rule where the traces, weighted over the channels as from
+            a source at some depth, look like `prototype`; it finds smaller spikes, and costs several times as much.
         peak_sign : {"neg", "pos", "both"}
         detect_threshold : float
             In units of the noise level.
         exclude_sweep_ms : float
             Half-window, ms (truncated to frames); 0: threshold only (``"by_channel"``), or rivals on the same frame only.
         radius_um : float
-            ``"locally_exclusive"``: channels at most this far apart compete, micrometres.
+            Not ``"by_channel"``: channels at most this far apart compete, micrometres.
         channel_locations : array (channels, 2 or 3), optional
-            ``"locally_exclusive"``: micrometres; default: the recording's.
+            Micrometres; default: the recording's.
         noise_levels : array (channels,) or scalar, optional
             In the unit of the preprocessed traces; default: centred MAD of 20 random chunks of 0.5 s in each segment (`seed`).
         preprocess : sequence of stages
             `bandpass`, `highpass`, `common_reference`, applied in order.
+        prototype : array (samples,), optional
+            ``"matched_filtering"``: the waveform of a spike, in any unit, with the option ``ms_before``: where its peak stands.
         waveforms : dict, optional
             Return the preprocessed samples around each peak: ``dict()`` for all channels, 1 ms before and 2 ms behind it. Its keys:
             ``ms_before``, ``ms_after``; ``radius_um``: only channels this near the peak's; ``scaled``: microvolts; ``max_waveforms``: only so
@@ -150,6 +153,10 @@ class Recording:
             compat : {"spikeinterface"}
                 SpikeInterface's chunks and arithmetic: its peaks row by row, for int16 and float32 samples. Slower; by default peaks do not
                 depend on chunks.
+            ms_before : float
+                ``"matched_filtering"``: where in `prototype` its peak stands, ms.
+            weight_method : dict
+                ``"matched_filtering"``: ``z_list_um`` (0, 30, 60, 90, 120): depths of the source; ``sigma_3d`` (2.5): decay, um.
             chunk_frames : int
                 With `compat`: frames of a chunk; default one second.
 
@@ -158,7 +165,8 @@ class Recording:
         array of `PEAK_DTYPE`
             sample_index, channel_index, amplitude (raw units), segment_index; in order of segment, sample, channel.
         dict of arrays
-            Only with `waveforms` or `features`; the function then returns (peaks, this). ``waveforms``: float32 (peaks, frames, channels), 0
+            Only with `waveforms`, `features` or ``"matched_filtering"``; the function then returns (peaks, this). ``z``: index into ``z_list_um``
+            of the depth (`"matched_filtering"`). ``waveforms``: float32 (peaks, frames, channels), 0
             outside the segment and in columns without a channel; ``waveform_valid``: bool (peaks,), the whole window lies inside the segment;
             with ``radius_um`` ``waveform_channels``: int32 (channels, columns), the channel of each column for a peak on that channel, -1 where
             there is none; with ``max_waveforms`` ``waveform_index``: int64, the peak that each row of ``waveforms`` belongs to. Each feature
@@ -174,7 +182,7 @@ class Recording:
         params.update(snippet_params(waveforms, features, feature_window))
         if output is not None:
             params["output"] = {"file": os.path.abspath(os.fspath(output))}
-        arrays = {**noise_array(noise_levels), **locations_array(channel_locations)}
+        arrays = {**noise_array(noise_levels), **locations_array(channel_locations), **prototype_array(prototype)}
         return peaks_and_extras(params, self._client._call("detect", params, arrays, timeout)[1])
 
     def noise_levels(self, preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
