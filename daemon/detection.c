@@ -105,14 +105,14 @@ enum status detection_copy(struct request *r, const struct array *a, void **copy
 	return STATUS_OK;
 }
 
-/* One for all channels, or one for each. */
-static enum status take_levels(const struct array *a, struct request *r, double *levels, size_t n)
+/* One for all channels, or one for each (at each depth). */
+static enum status take_levels(const struct array *a, struct request *r, double *levels, size_t nchannels, size_t nrows)
 {
-	const size_t ngiven = (size_t)(a->nbytes / dtype_size(a->dtype));
+	const size_t n = nchannels * nrows, ngiven = (size_t)(a->nbytes / dtype_size(a->dtype));
 	void *copy = NULL;
 	if (ngiven != n && ngiven != 1)
-		return error_set(&r->error, STATUS_INVALID, "noise_levels", "give one for each channel (and depth), or one for all",
-				 "%zu noise levels where %zu are needed", ngiven, n);
+		return error_set(&r->error, STATUS_INVALID, "noise_levels", "give one for each channel, or one for all",
+				 "%zu noise levels for %zu channels%s", ngiven, nchannels, nrows > 1 ? " at each depth" : "");
 	enum status status = detection_copy(r, a, &copy);
 	for (size_t c = 0; c < n && !status; c++) {
 		const size_t i = ngiven == 1 ? 0 : c;
@@ -140,7 +140,7 @@ enum status detection_levels(const struct detection *d, const struct source *s, 
 {
 	*measure = !d->given && d->unit == UNIT_NOISE;
 	if (d->given)
-		return take_levels(d->given, r, levels, s->nchannels * d->nrows);
+		return take_levels(d->given, r, levels, s->nchannels, d->nrows);
 	if (d->unit == UNIT_UV)
 		return microvolts(s, levels, &r->error);
 	for (size_t c = 0; c < s->nchannels * d->nrows; c++)

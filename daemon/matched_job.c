@@ -87,7 +87,8 @@ enum status matched_make(struct matched_filter **out, const struct matched_wante
 	double samples[MATCHED_MAX_SAMPLES];
 	if (before >= (double)n)
 		return error_set(e, STATUS_INVALID, "ms_before", NULL, "%g frames at this sampling rate, and the prototype has %zu", before, n);
-	if (s->nchannels * s->nchannels * w->nz > MAX_WEIGHTS)
+	const size_t weights = s->nchannels * s->nchannels * w->nz, work = (size_t)s->request->settings->config.limits_work_bytes;
+	if (weights > MAX_WEIGHTS || weights * sizeof(float) > work)
 		return error_set(e, STATUS_TOO_LARGE, "method", "search fewer channels at once, or use locally_exclusive",
 				 "matched_filtering weighs all pairs of channels at each depth: %zu channels and %zu depths are too many", s->nchannels, w->nz);
 	enum status status = take_prototype(w, sign, s->request, (size_t)before, samples, e);

@@ -17,7 +17,7 @@ enum { BLOCK = 512, STRIDE = BLOCK + LANES };
 
 struct columns {
 	const struct matched_filter_spec *spec;
-	float *w;                    /* [nz][nchannels i][nchannels j] */
+	float *w;                    /* [nz][nchannels j][nchannels i] */
 };
 
 static double distance(const struct matched_filter_spec *s, size_t a, size_t b)
@@ -35,11 +35,11 @@ static void normalise(float *w, size_t n, float least)
 {
 	float sum = 0;
 	for (size_t i = 0; i < n; i++)
-		sum += w[i * n] * w[i * n];
+		sum += w[i] * w[i];
 	const float norm = sqrtf(sum);
 	for (size_t i = 0; i < n; i++) {
-		const float x = w[i * n] / norm;
-		w[i * n] = isfinite(x) && x >= least ? x : 0;
+		const float x = w[i] / norm;
+		w[i] = isfinite(x) && x >= least ? x : 0;
 	}
 }
 
@@ -48,35 +48,36 @@ static void make_column(void *arg, size_t job)
 	const struct columns *c = arg;
 	const struct matched_filter_spec *s = c->spec;
 	const size_t n = s->nchannels, z = job / n, j = job % n;
-	float *w = c->w + z * n * n + j;
+	float *w = c->w + job * n;
 	for (size_t i = 0; i < n; i++) {
 		const double d = distance(s, i, j);
-		w[i * n] = (float)exp(-sqrt(d * d + s->z_um[z] * s->z_um[z]) / s->sigma_um);
+		w[i] = (float)exp(-sqrt(d * d + s->z_um[z] * s->z_um[z]) / s->sigma_um);
 	}
 	normalise(w, n, (float)(0.5 / sqrt((double)n)));
 	normalise(w, n, 0);
 }
 
+/* From columns to rows of what is not 0: first start[row + 1] counts row, then start[row] is where its next one goes, and in the end starts
+ * have moved one row on. */
 static bool keep_weights(struct matched_filter *f, const float *w)
 {
-	const size_t nrows = f->nz * f->nchannels;
-	size_t n = 0;
-	for (size_t i = 0; i < nrows * f->nchannels; i++)
-		n += w[i] > 0;
-	f->index = calloc(n + 1, sizeof *f->index);
-	f->weight = calloc(n + 1, sizeof *f->weight);
+	const size_t n = f->nchannels, nrows = f->nz * n;
+	for (size_t k = 0; k < nrows * n; k++)
+		f->start[k / (n * n) * n + k % n + 1] += w[k] > 0;
+	for (size_t row = 0; row < nrows; row++)
+		f->start[row + 1] += f->start[row];
+	f->index = calloc(f->start[nrows] + 1, sizeof *f->index);
+	f->weight = calloc(f->start[nrows] + 1, sizeof *f->weight);
 	if (!f->index || !f->weight)
 		return false;
-	n = 0;
-	for (size_t row = 0; row < nrows; row++) {
-		f->start[row] = n;
-		for (size_t j = 0; j < f->nchannels; j++)
-			if (w[row * f->nchannels + j] > 0) {
-				f->index[n] = j;
-				f->weight[n++] = w[row * f->nchannels + j];
-			}
-	}
-	f->start[nrows] = n;
+	for (size_t k = 0; k < nrows * n; k++)
+		if (w[k] > 0) {
+			const size_t at = f->start[k / (n * n) * n + k % n]++;
+			f->index[at] = k / n % n;
+			f->weight[at] = w[k];
+		}
+	memmove(f->start + 1, f->start, nrows * sizeof *f->start);
+	f->start[0] = 0;
 	return true;
 }
 

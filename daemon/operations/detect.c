@@ -87,8 +87,8 @@ static enum status take_levels(struct detect *d, struct request *r)
 static enum status find_places(struct detect *d, struct error *e)
 {
 	static const double alone[2] = { 0 };
-	const struct source *s = &d->source;
 	static const char *const methods[] = { "a radius or a centre of mass", "locally_exclusive", "matched_filtering" };
+	const struct source *s = &d->source;
 	const bool compete = d->asked.method != DETECT_BY_CHANNEL;
 	if (!compete && !snippets_need_places(&d->around))
 		return STATUS_OK;
@@ -143,24 +143,25 @@ static enum status cut_into_chunks(struct detect *d, struct error *e)
 	return source_cut(&d->source, chunk, e);
 }
 
+/* Of the result, waveforms apart. */
+static size_t peak_bytes(const struct detect *d)
+{
+	return (d->snippets ? snippets_job_row(d->snippets) : sizeof(struct peak)) + (d->filter ? sizeof(float) : 0);
+}
+
 static enum status make_snippets(struct detect *d, struct request *r)
 {
 	const size_t work = (size_t)r->settings->config.limits_work_bytes, used = feed_bytes(d->feed);
 	const struct snippets_setting setting = { .places = d->places, .ndim = d->ndim, .late = (size_t)late(d), .offsets = !d->asked.spec.nstages,
 						  .work_bytes = work > used ? work - used : 0 };
-	if (!snippets_asked(&d->around))
-		return STATUS_OK;
-	enum status status = snippets_job_new(&d->snippets, &d->source, &d->around, &setting, &r->error);
-	if (!status)
-		d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / snippets_job_row(d->snippets);
-	return status;
+	return snippets_asked(&d->around) ? snippets_job_new(&d->snippets, &d->source, &d->around, &setting, &r->error) : STATUS_OK;
 }
 
 static enum status start(struct detect *d, struct request *r, const struct executor *ex)
 {
 	struct source *s = &d->source;
 	struct noise_wanted what = { .spec = &d->asked.spec, .method = d->asked.noise, .whole = d->asked.whole, .seed = d->asked.seed,
-					   .integers = detection_integers(&d->asked, s) };
+				     .integers = detection_integers(&d->asked, s) };
 	/* Truncated, as SpikeInterface does. */
 	double frames = d->asked.sweep_ms * s->fs_hz / 1000.0;
 	if (frames > 65535)
@@ -169,7 +170,6 @@ static enum status start(struct detect *d, struct request *r, const struct execu
 	d->thresholds = calloc(s->nchannels * d->asked.nrows, sizeof *d->thresholds);
 	if (!d->thresholds)
 		return no_memory(&r->error);
-	d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / sizeof(struct peak);
 	enum status status = find_places(d, &r->error);
 	if (!status)
 		status = find_neighbours(d, r);
@@ -188,6 +188,7 @@ static enum status start(struct detect *d, struct request *r, const struct execu
 		status = take_levels(d, r);
 	if (!status && d->measure && source_total(s) > 0)
 		status = noise_job_new(&d->noise, s, &what, &r->error);
+	d->peaks.limit = (size_t)r->settings->config.limits_result_bytes / peak_bytes(d);
 	return status;
 }
 
