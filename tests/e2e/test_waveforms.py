@@ -242,6 +242,16 @@ def test_same_bits_for_any_threads_and_blocks(client, nwb, options):
             np.testing.assert_array_equal(extras[name], same[name], err_msg=name)
 
 
+@pytest.mark.parametrize("method", ["by_channel", "locally_exclusive"])
+def test_peaks_found_long_after_their_windows(nwb, method):
+    """Blocks of 256 frames, and peaks decided 600 frames late."""
+    with spiked.launch(options={"compute.block_frames": 256, "listen.tcp": "off"}) as client:
+        rec = client.open(nwb.path)
+        peaks, extras = rec.detect_peaks(method, detect_threshold=3, exclude_sweep_ms=20.0, waveforms=dict(ms_before=2.0, ms_after=0.1))
+    assert len(peaks) > 50
+    np.testing.assert_array_equal(extras["waveforms"], windows(nwb.traces, peaks, 60, 3)[0])
+
+
 def test_compat_and_selection(client, nwb):
     """Chunks are filtered on their own, and what is dropped leaves no gap."""
     rec = client.open(nwb.path)
