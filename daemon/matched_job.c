@@ -5,7 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { MAX_WEIGHTS = 1 << 27 }; /* some seconds */
+/* Pairs to weigh, some seconds; and weights to keep, each of them a multiplication a frame. */
+enum { MAX_WEIGHTS = 1 << 27, MAX_KEPT = 1 << 21 };
 
 static void parse_depths(struct matched_wanted *w, struct params *p)
 {
@@ -96,5 +97,9 @@ enum status matched_make(struct matched_filter **out, const struct matched_wante
 		return status;
 	const struct matched_filter_spec spec = { .nchannels = s->nchannels, .ndim = ndim, .length = n, .before = (size_t)before, .nz = w->nz, .places = places,
 						  .prototype = samples, .z_um = w->z_um, .sigma_um = w->sigma_um };
-	return matched_filter_new(out, &spec, ex, e);
+	status = matched_filter_new(out, &spec, ex, e);
+	if (status || (*out)->start[w->nz * s->nchannels] <= MAX_KEPT)
+		return status;
+	return error_set(e, STATUS_TOO_LARGE, "weight_method", "use a smaller sigma_3d, fewer depths or fewer channels",
+			 "the sources reach too many channels: %zu weights, and at most %d can be used", (*out)->start[w->nz * s->nchannels], MAX_KEPT);
 }

@@ -29,6 +29,7 @@ struct snippets_job {
 	struct neighbours cut, look;       /* channels of sparse waveforms, and for the centre of mass; in ascending order */
 	size_t width;                      /* columns of a waveform */
 	size_t row_bytes;                  /* of a waveform */
+	size_t peak_bytes;                 /* to look at for a peak, about */
 
 	size_t part;
 	int64_t segment_frames;
@@ -161,16 +162,22 @@ static enum status find_channels(struct neighbours *n, const struct snippets_job
 	return status;
 }
 
+static size_t most_channels(const struct neighbours *n, size_t nchannels)
+{
+	size_t most = 1;
+	for (size_t c = 0; c < nchannels; c++)
+		if (n->start[c + 1] - n->start[c] > most)
+			most = n->start[c + 1] - n->start[c];
+	return most;
+}
+
 static enum status measure_rows(struct snippets_job *j, struct error *e)
 {
 	const size_t nchannels = j->source->nchannels, limit = (size_t)j->source->request->settings->config.limits_result_bytes;
 	size_t table;
 	if (!j->wanted.waveforms)
 		return STATUS_OK;
-	j->width = j->wanted.cut.sparse ? 1 : nchannels;
-	for (size_t c = 0; j->wanted.cut.sparse && c < nchannels; c++)
-		if (j->cut.start[c + 1] - j->cut.start[c] > j->width)
-			j->width = j->cut.start[c + 1] - j->cut.start[c];
+	j->width = j->wanted.cut.sparse ? most_channels(&j->cut, nchannels) : nchannels;
 	j->row_bytes = (j->wanted.cut.before + j->wanted.cut.after) * j->width * sizeof(float);
 	if (!__builtin_mul_overflow(nchannels, j->width * sizeof(int32_t), &table) && (!j->wanted.cut.sparse || table <= limit) && j->row_bytes <= limit)
 		return STATUS_OK;
@@ -178,6 +185,13 @@ static enum status measure_rows(struct snippets_job *j, struct error *e)
 		  "one waveform of %zu channels takes %zu MiB, and limits.result_bytes is %zu MiB", j->width, j->row_bytes >> 20, limit >> 20);
 	e->limit = (long long)limit;
 	return STATUS_TOO_LARGE;
+}
+
+static void measure_work(struct snippets_job *j)
+{
+	const size_t ntiles = (j->source->nchannels + LANES - 1) / LANES;
+	const size_t most = j->look.start ? most_channels(&j->look, j->source->nchannels) : 1, tiles = most < ntiles ? most : ntiles;
+	j->peak_bytes = 1 + j->row_bytes + (j->wanted.look.before + j->wanted.look.after) * LANES * sizeof(float) * tiles;
 }
 
 static enum status take_scale(struct snippets_job *j, bool offsets, struct error *e)
@@ -238,8 +252,10 @@ enum status snippets_job_new(struct snippets_job **out, struct source *source, c
 		status = find_channels(&j->look, j, &wanted->look, "feature_window", setting->work_bytes / 4, e);
 	if (!status)
 		status = measure_rows(j, e);
-	if (!status)
+	if (!status) {
+		measure_work(j);
 		status = open_history(j, setting, e);
+	}
 	if (status)
 		snippets_job_free(j);
 	else
@@ -466,7 +482,7 @@ static void do_piece(void *arg, size_t piece)
 
 enum status snippets_job_step(struct snippets_job *j, const struct peaks *peaks, const struct executor *ex, bool *done, struct error *e)
 {
-	const size_t row = j->row_bytes ? j->row_bytes : 1, fit = BATCH_BYTES / row + 1, most = fit < BATCH_PEAKS ? fit : BATCH_PEAKS;
+	const size_t fit = BATCH_BYTES / j->peak_bytes + 1, most = fit < BATCH_PEAKS ? fit : BATCH_PEAKS;
 	size_t n = 0;
 	while (n < most && j->done + n < peaks->count && is_ready(j, &peaks->at[j->done + n]))
 		n++;

@@ -121,3 +121,6 @@ def test_what_cannot_be_asked(client, nwb, options, field):
 def test_too_many_channels_are_refused(client):
     with pytest.raises(errors.TooLarge, match="too many"):
         client.detect_peaks(np.zeros((3, 20000), "<i1"), FS, **HOW, noise_levels=1.0, channel_locations=np.arange(40000.0).reshape(-1, 2), radius_um=0)
+    with pytest.raises(errors.TooLarge, match="weights"):
+        client.detect_peaks(np.zeros((3, 1000), "<i1"), FS, **HOW, noise_levels=1.0, channel_locations=np.arange(2000.0).reshape(-1, 2), radius_um=0,
+                            weight_method=dict(sigma_3d=1e6))
