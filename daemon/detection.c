@@ -9,10 +9,11 @@
 
 enum { MAX_CHUNK_FRAMES = 1 << 24 };
 
-static void check_noise_array(const struct array *a, struct params *p)
+static void check_noise_array(const struct array *a, bool depths, struct params *p)
 {
-	if (a && ((a->dtype != DTYPE_F64 && a->dtype != DTYPE_F32) || a->ndim > 1))
-		params_fail(p, "noise_levels", "send <f8 (channels)", "must be a 1-D array of float64 (or float32)");
+	if (a && ((a->dtype != DTYPE_F64 && a->dtype != DTYPE_F32) || a->ndim > (depths ? 2u : 1u) || (a->ndim > 1 && a->fortran)))
+		params_fail(p, "noise_levels", depths ? "send <f8 (depths, channels)" : "send <f8 (channels)", "must be a %s array of float64 (or float32)",
+			    depths ? "2-D" : "1-D");
 }
 
 static void check_locations_array(const struct array *a, struct params *p)
@@ -31,14 +32,30 @@ static void parse_noise(struct detection *d, const struct request *r, struct par
 	d->whole = params_word(p, "noise_samples", samples, 0) == 1;
 	d->seed = (uint64_t)params_int(p, "seed", 0, 0, INT64_MAX);
 	d->given = message_array(&r->msg, "noise_levels");
-	check_noise_array(d->given, p);
+	check_noise_array(d->given, d->method == DETECT_MATCHED_FILTERING, p);
 	if (d->given && d->unit != UNIT_NOISE)
 		params_fail(p, "threshold_unit", "leave out one of them", "noise_levels are given, and the threshold is not in their unit");
 }
 
-void detection_parse(struct detection *d, const struct request *r, struct params *p)
+/* What has a meaning for the traces, and not for how well they match a prototype. */
+static void parse_matched(struct detection *d, const struct request *r, struct params *p)
 {
-	static const char *const methods[] = { [DETECT_BY_CHANNEL] = "by_channel", [DETECT_LOCALLY_EXCLUSIVE] = "locally_exclusive", NULL };
+	matched_parse(&d->matched, r, p);
+	d->nrows = d->matched.nz;
+	if (d->unit != UNIT_NOISE)
+		params_fail(p, "threshold_unit", "use noise", "matched_filtering has no other unit");
+	if (d->max_threshold > 0)
+		params_fail(p, "max_threshold", "leave it out", "matched_filtering has no such limit");
+	if (d->compat)
+		params_fail(p, "compat", "leave it out", "matched_filtering is not to be had with SpikeInterface's chunks: it misses peaks at their starts");
+	if (params_has(p, "output"))
+		params_fail(p, "output", "save the peaks yourself", "a result file cannot say what the prototype was");
+}
+
+void detection_parse(struct detection *d, const struct request *r, bool places, struct params *p)
+{
+	static const char *const methods[] = { [DETECT_BY_CHANNEL] = "by_channel", [DETECT_LOCALLY_EXCLUSIVE] = "locally_exclusive",
+					       [DETECT_MATCHED_FILTERING] = "matched_filtering", NULL };
 	static const char *const signs[] = { [PEAK_NEG] = "neg", [PEAK_POS] = "pos", [PEAK_BOTH] = "both", NULL };
 	static const char *const compats[] = { "spikeinterface", NULL };
 	d->method = (enum detect_method)params_word(p, "method", methods, DETECT_BY_CHANNEL);
@@ -51,13 +68,16 @@ void detection_parse(struct detection *d, const struct request *r, struct params
 	d->max_rate = params_real(p, "max_rate", 0, 0, false, 1e6);
 	d->compat = params_word(p, "compat", compats, -1) == 0;
 	d->chunk = d->compat ? params_int(p, "chunk_frames", 0, 0, MAX_CHUNK_FRAMES) : 0;
+	d->nrows = 1;
 	parse_noise(d, r, p);
+	if (d->method == DETECT_MATCHED_FILTERING)
+		parse_matched(d, r, p);
 	if (d->max_threshold > 0 && d->max_threshold <= d->threshold)
 		params_fail(p, "max_threshold", "it is the limit above which a peak is an artefact", "%g is not above detect_threshold (%g)", d->max_threshold,
 			    d->threshold);
 	if (d->max_rate > 0 && d->max_rate < 1)
 		params_fail(p, "max_rate", "give peaks a second, for each channel", "%g would let no peak pass", d->max_rate);
-	if (d->method == DETECT_LOCALLY_EXCLUSIVE)
+	if (places || d->method != DETECT_BY_CHANNEL)
 		d->places = message_array(&r->msg, "channel_locations");
 	check_locations_array(d->places, p);
 	preprocess_parse(p, &d->spec);
@@ -74,8 +94,7 @@ bool detection_single(const struct detection *d, const struct source *s)
 	return d->method == DETECT_LOCALLY_EXCLUSIVE && single && !detection_integers(d, s) && s->dtype != DTYPE_F64;
 }
 
-/* An array of the message, wherever it is, as bytes to be freed. */
-static enum status take(struct request *r, const struct array *a, void **copy)
+enum status detection_copy(struct request *r, const struct array *a, void **copy)
 {
 	*copy = malloc(a->nbytes + sizeof(double));
 	if (!*copy)
@@ -86,15 +105,15 @@ static enum status take(struct request *r, const struct array *a, void **copy)
 	return STATUS_OK;
 }
 
-/* One for all channels, or one for each. */
-static enum status take_levels(const struct array *a, struct request *r, double *levels, size_t n)
+/* One for all channels, or one for each (at each depth). */
+static enum status take_levels(const struct array *a, struct request *r, double *levels, size_t nchannels, size_t nrows)
 {
-	const size_t ngiven = (size_t)(a->nbytes / dtype_size(a->dtype));
+	const size_t n = nchannels * nrows, ngiven = (size_t)(a->nbytes / dtype_size(a->dtype));
 	void *copy = NULL;
 	if (ngiven != n && ngiven != 1)
-		return error_set(&r->error, STATUS_INVALID, "noise_levels", "give one for each channel, or one for all", "%zu noise levels for %zu channels",
-				 ngiven, n);
-	enum status status = take(r, a, &copy);
+		return error_set(&r->error, STATUS_INVALID, "noise_levels", "give one for each channel, or one for all",
+				 "%zu noise levels for %zu channels%s", ngiven, nchannels, nrows > 1 ? " at each depth" : "");
+	enum status status = detection_copy(r, a, &copy);
 	for (size_t c = 0; c < n && !status; c++) {
 		const size_t i = ngiven == 1 ? 0 : c;
 		levels[c] = a->dtype == DTYPE_F32 ? (double)((const float *)copy)[i] : ((const double *)copy)[i];
@@ -121,10 +140,10 @@ enum status detection_levels(const struct detection *d, const struct source *s, 
 {
 	*measure = !d->given && d->unit == UNIT_NOISE;
 	if (d->given)
-		return take_levels(d->given, r, levels, s->nchannels);
+		return take_levels(d->given, r, levels, s->nchannels, d->nrows);
 	if (d->unit == UNIT_UV)
 		return microvolts(s, levels, &r->error);
-	for (size_t c = 0; c < s->nchannels; c++)
+	for (size_t c = 0; c < s->nchannels * d->nrows; c++)
 		levels[c] = 1;
 	return STATUS_OK;
 }
@@ -141,7 +160,7 @@ enum status detection_locations(const struct detection *d, const struct source *
 		return error_set(&r->error, STATUS_INVALID, "channel_locations", "give one for each channel", "%llu locations for %zu channels",
 				 (unsigned long long)a->shape[0], n);
 	double *out = malloc(a->nbytes);
-	enum status status = out ? take(r, a, &copy) : error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	enum status status = out ? detection_copy(r, a, &copy) : error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	for (size_t i = 0; i < n * ndim && !status; i++) {
 		out[i] = ((const double *)copy)[a->fortran ? i % ndim * n + i / ndim : i];
 		if (!isfinite(out[i]))
@@ -160,15 +179,16 @@ enum status detection_thresholds(const struct detection *d, const struct source 
 {
 	size_t silent = 0, first = 0;
 	const bool single = detection_single(d, s);
-	for (size_t c = 0; c < s->nchannels; c++) {
-		const double t = single ? (double)((float)levels[c] * (float)d->threshold) : levels[c] * d->threshold;
+	for (size_t i = 0; i < s->nchannels * d->nrows; i++) {
+		const size_t c = i % s->nchannels;
+		const double t = single ? (double)((float)levels[i] * (float)d->threshold) : levels[i] * d->threshold;
 		const bool usable = isfinite(t) && t > 0;
 		if (d->given && !usable)
 			return error_set(&r->error, STATUS_INVALID, "noise_levels", "noise levels are finite and above 0",
-					 "channel %zu: noise level %g times threshold %g", c, levels[c], d->threshold);
-		if (!usable && !silent++)
+					 "channel %zu: noise level %g times threshold %g", c, levels[i], d->threshold);
+		if (!usable && i < s->nchannels && !silent++)
 			first = c;
-		thresholds[c] = usable ? t : 3e38;
+		thresholds[i] = usable ? t : 3e38;
 	}
 	if (silent && source_total(s))
 		request_warn(r, "%zu channel%s no noise (all samples equal, or not finite) and therefore no peaks; the first is %zu", silent,

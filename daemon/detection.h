@@ -5,6 +5,7 @@
 #ifndef DAEMON_DETECTION_H
 #define DAEMON_DETECTION_H
 
+#include "daemon/matched_job.h"
 #include "daemon/source.h"
 #include "kernels/detect.h"
 #include "kernels/noise.h"
@@ -22,26 +23,31 @@ struct detection {
 	uint64_t seed;
 	double max_threshold;          /* artefact limit, in the unit of the threshold; 0: none */
 	double dead_ms, max_rate;      /* max_rate: peaks a second and channel; 0: any */
+	struct matched_wanted matched; /* matched_filtering */
+	size_t nrows;                  /* noise levels of a channel: one, or one for each depth */
 	bool compat;                   /* SpikeInterface's arithmetic and chunks */
 	int64_t chunk;                 /* compat: frames of a chunk; 0: a second of them */
 	struct pipeline_spec spec;     /* stages */
 	const struct array *given;     /* noise levels */
-	const struct array *places;    /* channel locations, for a method that needs them */
+	const struct array *places;    /* channel locations, where they are needed */
 };
 
-/* Reads the keys of 4.4 and 4.5 and finds the arrays; failures stay in `p`. */
-void detection_parse(struct detection *d, const struct request *r, struct params *p);
+/* Reads the keys of 4.4 and 4.5 and finds the arrays; failures stay in `p`. places: channel locations are needed whatever the method. */
+void detection_parse(struct detection *d, const struct request *r, bool places, struct params *p);
 
 /* Are the traces integers, as stored or as SpikeInterface rounds them? */
 bool detection_integers(const struct detection *d, const struct source *s);
 
-/* levels[nchannels]: those the client gave, or what one unit of the threshold is on each channel. *measure: neither, they must be measured. */
+/* levels[nrows * nchannels]: those the client gave, or what one unit of the threshold is on each channel. *measure: neither, they must be measured. */
 enum status detection_levels(const struct detection *d, const struct source *s, struct request *r, double *levels, bool *measure);
+
+/* An array of the message, wherever it is, as bytes to be freed. */
+enum status detection_copy(struct request *r, const struct array *a, void **copy);
 
 /* The locations the client gave, [nchannels][ndim] (malloc'ed); NULL if it gave none. */
 enum status detection_locations(const struct detection *d, const struct source *s, struct request *r, double **locations);
 
-/* thresholds[nchannels] from levels, in the unit of the traces. A channel without noise gets one that nothing reaches, and a warning names it. */
+/* thresholds[nrows * nchannels] from levels, in the unit of the traces. A channel without noise gets one that nothing reaches, and a warning names it. */
 enum status detection_thresholds(const struct detection *d, const struct source *s, struct request *r, const double *levels, double *thresholds);
 
 /* Does SpikeInterface compare these traces in float32? Levels it measures on float32 traces are float32, and so are their products with the

@@ -24,9 +24,13 @@ struct noise_job {
 	size_t next, nchunks;
 	struct slab slab;          /* the chunk, as it comes in */
 	void *scratch;
-	float *level;              /* [nchannels] of one chunk */
-	float *sum_f32;            /* [nchannels] NumPy averages float32 levels in float32 */
-	double *levels;            /* [nchannels] sums, then means */
+	const struct matched_filter *filter;
+	float *rows;               /* the chunk correlated with the filter's prototype */
+	struct slab weighed;       /* and at one depth */
+	size_t nlevels;            /* nchannels, or at each depth so many */
+	float *level;              /* [nlevels] of one chunk */
+	float *sum_f32;            /* [nlevels] NumPy averages float32 levels in float32 */
+	double *levels;            /* [nlevels] sums, then means */
 	char *key;                 /* in the cache; NULL for an array */
 	bool known;                /* the levels came from the cache */
 };
@@ -91,6 +95,25 @@ static enum status choose_chunks(struct noise_job *n, uint64_t seed, struct erro
 	return status;
 }
 
+/* Twice the chunk again. */
+static enum status allocate_weighed(struct noise_job *n, size_t bytes, struct error *e)
+{
+	const size_t work = (size_t)n->source->request->settings->config.limits_work_bytes, used = feed_bytes(n->feed);
+	if ((size_t)n->chunk < n->filter->length)
+		return error_set(e, STATUS_INVALID, "noise_levels", "give noise_levels", "a noise sample of %lld frames is shorter than the prototype",
+				 (long long)n->chunk);
+	if (bytes > (work > used ? work - used : 0) / 3)
+		return error_set(e, STATUS_TOO_LARGE, "noise_levels", "give noise_levels, or raise limits.work_bytes",
+				 "a filtered noise sample of %zu MiB does not fit in limits.work_bytes", bytes >> 19);
+	n->weighed = n->slab;
+	n->weighed.x = aligned_alloc(64, bytes);
+	n->rows = malloc(bytes);
+	if (!n->weighed.x || !n->rows)
+		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a filtered noise sample");
+	memset(n->weighed.x, 0, bytes);
+	return STATUS_OK;
+}
+
 static enum status allocate(struct noise_job *n, const struct executor *ex, struct error *e)
 {
 	size_t nchannels = n->source->nchannels, ntiles = (nchannels + LANES - 1) / LANES, stride, bytes;
@@ -107,7 +130,7 @@ static enum status allocate(struct noise_job *n, const struct executor *ex, stru
 	if (!n->slab.x || !n->scratch)
 		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a noise sample");
 	n->slab.nframes = 0;
-	return STATUS_OK;
+	return n->filter ? allocate_weighed(n, bytes, e) : STATUS_OK;
 }
 
 /* Levels that were measured before. */
@@ -141,13 +164,15 @@ enum status noise_job_new(struct noise_job **out, struct source *source, const s
 	n->method = wanted->method;
 	n->integers = wanted->integers;
 	n->whole = wanted->whole;
-	n->level = calloc(source->nchannels, sizeof *n->level);
-	n->sum_f32 = calloc(source->nchannels, sizeof *n->sum_f32);
-	n->levels = calloc(source->nchannels, sizeof *n->levels);
+	n->filter = wanted->filter;
+	n->nlevels = n->filter ? n->filter->nz * source->nchannels : source->nchannels;
+	n->level = calloc(n->nlevels, sizeof *n->level);
+	n->sum_f32 = calloc(n->nlevels, sizeof *n->sum_f32);
+	n->levels = calloc(n->nlevels, sizeof *n->levels);
 	enum status status = choose_chunks(n, wanted->seed, e);
 	if (!status && (!n->level || !n->sum_f32 || !n->levels))
 		status = no_memory(e);
-	if (!status)
+	if (!status && !n->filter)
 		look_up(n, wanted);
 	if (!status && !n->known)
 		status = open_feed(n, wanted->spec, e);
@@ -166,6 +191,8 @@ void noise_job_free(struct noise_job *n)
 	feed_free(n->feed);
 	free(n->places);
 	free(n->slab.x);
+	free(n->weighed.x);
+	free(n->rows);
 	free(n->scratch);
 	free(n->level);
 	free(n->sum_f32);
@@ -193,12 +220,24 @@ static double of_integers(const struct noise_job *n, float level)
 	return n->method == NOISE_MAD || n->method == NOISE_QUIROGA ? nearbyint(level * scale * 2) / 2 / scale : (double)level;
 }
 
+/* Of what the filter makes of the chunk, depth by depth. */
+static enum status filtered_levels(struct noise_job *n, const struct slab *chunk, const struct executor *ex)
+{
+	enum status status = STATUS_OK;
+	matched_correlate(n->filter, chunk, ex, n->rows);
+	for (size_t z = 0; z < n->filter->nz && !status; z++) {
+		matched_weigh(n->filter, z, n->rows, chunk->nframes - n->filter->length + 1, ex, &n->weighed);
+		status = noise_level(n->method, &n->weighed, ex, n->scratch, n->level + z * n->source->nchannels);
+	}
+	return status;
+}
+
 static enum status end_chunk(struct noise_job *n, const struct slab *chunk, const struct executor *ex, struct error *e)
 {
-	enum status status = noise_level(n->method, chunk, ex, n->scratch, n->level);
+	enum status status = n->filter ? filtered_levels(n, chunk, ex) : noise_level(n->method, chunk, ex, n->scratch, n->level);
 	if (status)
 		return error_set(e, status, "noise_levels", NULL, "a noise sample is empty");
-	for (size_t c = 0; c < n->source->nchannels; c++) {
+	for (size_t c = 0; c < n->nlevels; c++) {
 		n->sum_f32[c] += n->level[c];
 		n->levels[c] += n->integers ? of_integers(n, n->level[c]) : (double)n->level[c];
 	}
@@ -210,7 +249,7 @@ static enum status end_chunk(struct noise_job *n, const struct slab *chunk, cons
 static void average(struct noise_job *n)
 {
 	const bool in_f64 = n->integers || n->whole;
-	for (size_t c = 0; c < n->source->nchannels; c++)
+	for (size_t c = 0; c < n->nlevels; c++)
 		n->levels[c] = in_f64 ? n->levels[c] / (double)n->nchunks : (double)(n->sum_f32[c] / (float)n->nchunks);
 }
 

@@ -7,6 +7,7 @@
 #define DAEMON_NOISE_JOB_H
 
 #include "daemon/feed.h"
+#include "kernels/matched.h"
 #include "kernels/noise.h"
 
 enum { NOISE_CHUNKS = 20 };
@@ -21,6 +22,7 @@ struct noise_wanted {
 	uint64_t seed;
 	bool integers;                    /* the frames are integers, whose medians NumPy computes in f64 */
 	bool scaled;                      /* they are in microvolts */
+	const struct matched_filter *filter; /* levels of what it gives, for each depth and channel; or NULL. Borrowed */
 };
 
 /* Levels of a recording that are known already are not measured again. */
@@ -33,7 +35,7 @@ bool noise_job_waits(struct noise_job *n, const struct executor *ex, enum step *
 /* *done: the levels are ready. */
 enum status noise_job_step(struct noise_job *n, const struct executor *ex, bool *done, struct error *e);
 
-/* [nchannels], in the unit of the preprocessed frames. */
+/* [nchannels], in the unit of the preprocessed frames; with a filter [nz * nchannels]. */
 const double *noise_job_levels(const struct noise_job *n);
 
 #endif

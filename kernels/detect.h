@@ -23,7 +23,7 @@
 #include "kernels/slab.h"
 
 enum peak_sign { PEAK_NEG, PEAK_POS, PEAK_BOTH };
-enum detect_method { DETECT_BY_CHANNEL, DETECT_LOCALLY_EXCLUSIVE };
+enum detect_method { DETECT_BY_CHANNEL, DETECT_LOCALLY_EXCLUSIVE, DETECT_MATCHED_FILTERING }; /* the last one: kernels/matched.h */
 
 struct detect_spec {
 	size_t nchannels;

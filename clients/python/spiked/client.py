@@ -15,7 +15,8 @@ import numpy as np
 from . import memory, wire
 from .daemon import Daemon, find_url
 from .errors import Busy, ConnectionLost, NoDaemon, SpikedError, TooLarge, Unreachable, from_reply
-from .params import detection_params, locations_array, noise_array, reduction_params, stage_arrays
+from .params import (detection_params, locations_array, noise_array, peaks_and_extras, prototype_array, reduction_params, snippet_params,
+                     stage_arrays)
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -302,7 +303,9 @@ class Client:
 
     def detect_peaks(self, traces: Any, sampling_frequency: float, *, channel_locations: Any = None, method: str = "by_channel", peak_sign: str = "neg",
                      detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, radius_um: float = 50.0, noise_levels: Any = None,
-                     preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None, **options: Any) -> np.ndarray:
+                     preprocess: Sequence[Stage] = (), prototype: Any = None, waveforms: Optional[Mapping[str, Any]] = None,
+                     features: Sequence[str] = (), feature_window: Optional[Mapping[str, Any]] = None, seed: int = 0, timeout: Optional[float] = None, **options: Any
+                     ) -> Union[np.ndarray, Tuple[np.ndarray, Dict[str, np.ndarray]]]:
         """Detect spikes in an array.
 
         Parameters
@@ -312,18 +315,22 @@ class Client:
         sampling_frequency : float
             Hz.
         channel_locations : array (channels, 2 or 3), optional
-            Micrometres; ``"locally_exclusive"`` needs them.
-        method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, noise_levels, preprocess, seed, **options
-            As in `Recording.detect_peaks`.
+            Micrometres; ``"locally_exclusive"``, ``radius_um`` of `waveforms`, ``"center_of_mass"`` and
+            ``"matched_filtering"`` need them.
+        method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, noise_levels, preprocess, prototype, waveforms, features, feature_window, seed,
+        **options
+            As in `Recording.detect_peaks`, also the result. Microvolts need the option ``gain_uV`` (and ``offset_uV``): microvolts = value * gain_uV +
+            offset_uV, for all channels.
 
         Returns
         -------
-        array of `PEAK_DTYPE`
+        array of `PEAK_DTYPE`; with `waveforms`, `features` or ``"matched_filtering"`` a tuple of it and a dict of arrays
         """
         params = detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed, **options)
-        params["sampling_frequency"] = float(sampling_frequency)
-        arrays = {"traces": traces, **stage_arrays(preprocess), **noise_array(noise_levels), **locations_array(channel_locations)}
-        return self._call("detect", params, arrays, timeout)[1]["peaks"]
+        params.update(snippet_params(waveforms, features, feature_window), sampling_frequency=float(sampling_frequency))
+        arrays = {"traces": traces, **stage_arrays(preprocess), **noise_array(noise_levels), **locations_array(channel_locations),
+                  **prototype_array(prototype)}
+        return peaks_and_extras(params, self._call("detect", params, arrays, timeout)[1])
 
     def reduce(self, array: Any, operations: Union[str, Sequence[str]], *, threshold: Optional[float] = None, preprocess: Sequence[Stage] = (),
                sampling_frequency: Optional[float] = None, seed: int = 0, bin_ms: Optional[float] = None, timeout: Optional[float] = None) -> Any:

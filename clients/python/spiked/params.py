@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -19,10 +19,37 @@ def detection_params(method: str, peak_sign: str, detect_threshold: float, exclu
     if method != "by_channel":
         params["radius_um"] = float(radius_um)
     params.update((name, value) for name, value in options.items() if value is not None)
+    if "weight_method" in params:
+        params["weight_method"] = {name: np.asarray(value).tolist() for name, value in params["weight_method"].items()}
     for name, value in params.items():
         if isinstance(value, float) and not np.isfinite(value):
             raise Invalid(f"{name}: must be a finite number, not {value}", field=name)
     return params
+
+
+def snippet_params(waveforms: Optional[Mapping[str, Any]], features: Sequence[str], feature_window: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
+    """Keys of protocol/SPEC.md 4.4.1, those that are asked for."""
+    if isinstance(features, str):
+        raise Invalid(f"features: give a list of names, [{features!r}]", field="features")
+    params: Dict[str, Any] = {}
+    if waveforms is not None:
+        params["waveforms"] = dict(waveforms)
+    if len(features):
+        params["features"] = [str(name) for name in features]
+    if feature_window is not None:
+        params["feature_window"] = dict(feature_window)
+    for name in ("waveforms", "feature_window"):
+        for key, value in params.get(name, {}).items():
+            if isinstance(value, float) and not np.isfinite(value):
+                raise Invalid(f"{name}.{key}: must be a finite number, not {value}", field=f"{name}.{key}")
+    return params
+
+
+def peaks_and_extras(params: Mapping[str, Any], arrays: Dict[str, np.ndarray]) -> Union[np.ndarray, Tuple[np.ndarray, Dict[str, np.ndarray]]]:
+    """The peaks; with the other arrays in a dict, if the request asked for some."""
+    if "waveforms" not in params and "features" not in params and "z" not in arrays:
+        return arrays["peaks"]
+    return arrays["peaks"], {name: a for name, a in arrays.items() if name not in ("peaks", "noise_levels")}
 
 
 def reduction_params(operations: Union[str, Sequence[str]], threshold: Optional[float], preprocess: Sequence[Stage], seed: int,
@@ -48,6 +75,11 @@ def noise_array(noise_levels: Any) -> Dict[str, np.ndarray]:
         return {}
     levels = np.atleast_1d(np.asarray(noise_levels))
     return {"noise_levels": levels.astype("<f4" if levels.dtype == np.float32 else "<f8", copy=False)}
+
+
+def prototype_array(prototype: Any) -> Dict[str, np.ndarray]:
+    """The array `prototype`, if given."""
+    return {} if prototype is None else {"prototype": np.asarray(prototype, dtype="<f8")}
 
 
 def locations_array(channel_locations: Any) -> Dict[str, np.ndarray]:

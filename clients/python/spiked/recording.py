@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from . import mapping
-from .params import detection_params, locations_array, noise_array, reduction_params, stage_arrays
+from .params import (detection_params, locations_array, noise_array, peaks_and_extras, prototype_array, reduction_params, snippet_params,
+                     stage_arrays)
 from .stages import Stage
 
 if TYPE_CHECKING:
@@ -102,28 +103,43 @@ class Recording:
 
     def detect_peaks(self, method: str = "by_channel", peak_sign: str = "neg", detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, *,
                      radius_um: float = 50.0, channel_locations: Any = None, noise_levels: Any = None, preprocess: Sequence[Stage] = (),
-                     output: Optional[Union[str, os.PathLike]] = None, seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None,
-                     stop: Optional[int] = None, timeout: Optional[float] = None, **options: Any) -> np.ndarray:
+                     prototype: Any = None, waveforms: Optional[Mapping[str, Any]] = None, features: Sequence[str] = (), 
+                     feature_window: Optional[Mapping[str, Any]] = None, output: Optional[Union[str, os.PathLike]] = None, seed: int = 0, segment: Optional[int] = None, start: Optional[int] = None,
+                     stop: Optional[int] = None, timeout: Optional[float] = None, **options: Any
+                     ) -> Union[np.ndarray, Tuple[np.ndarray, Dict[str, np.ndarray]]]:
         """Detect spikes.
 
         Parameters
         ----------
         method : str
             ``"by_channel"``: SpikeInterface's rule for each channel alone. ``"locally_exclusive"``: SpikeInterface's rule where a spike is
-            reported on the channel that it passes the threshold of by the largest factor, among those within `radius_um`.
+            reported on the channel that it passes the threshold of by the largest factor, among those within `radius_um`. ``"matched_filtering"``: SpikeInterface's rule where the traces, weighted over the channels as from
+            a source at some depth, look like `prototype`; it finds smaller spikes, and costs several times as much.
         peak_sign : {"neg", "pos", "both"}
         detect_threshold : float
             In units of the noise level.
         exclude_sweep_ms : float
             Half-window, ms (truncated to frames); 0: threshold only (``"by_channel"``), or rivals on the same frame only.
         radius_um : float
-            ``"locally_exclusive"``: channels at most this far apart compete, micrometres.
+            Not ``"by_channel"``: channels at most this far apart compete, micrometres.
         channel_locations : array (channels, 2 or 3), optional
-            ``"locally_exclusive"``: micrometres; default: the recording's.
+            Micrometres; default: the recording's.
         noise_levels : array (channels,) or scalar, optional
             In the unit of the preprocessed traces; default: centred MAD of 20 random chunks of 0.5 s in each segment (`seed`).
         preprocess : sequence of stages
             Those of `spiked.stages`, `bandpass` and others, applied in order.
+        prototype : array (samples,), optional
+            ``"matched_filtering"``: the waveform of a spike, in any unit, with the option ``ms_before``: where its peak stands.
+        waveforms : dict, optional
+            Return the preprocessed samples around each peak: ``dict()`` for all channels, 1 ms before and 2 ms behind it. Its keys:
+            ``ms_before``, ``ms_after``; ``radius_um``: only channels this near the peak's; ``scaled``: microvolts; ``max_waveforms``: only so
+            many, drawn at random (`seed`).
+        features : sequence of str
+            Numbers for each peak, in the same pass: ``"amplitude_uV"``; ``"ptp"``: largest - smallest sample on its channel, in the unit of the
+            amplitude; ``"width_ms"``: from the peak to the largest sample behind it (positive peaks: the smallest); ``"center_of_mass"``:
+            (x, y) in um, weighted by the ptp of the channels around; ``"time_offset"``: where the peak is between the frames, -0.5 to 0.5.
+        feature_window : dict, optional
+            Where features look: ``ms_before`` (1.0), ``ms_after`` (2.0), ``radius_um`` (75, for ``"center_of_mass"``).
         output : path, optional
             NWB 2 file to write as well.
         segment, start, stop : int, optional
@@ -144,6 +160,10 @@ class Recording:
             compat : {"spikeinterface"}
                 SpikeInterface's chunks and arithmetic: its peaks row by row, for int16 and float32 samples. Slower; by default peaks do not
                 depend on chunks.
+            ms_before : float
+                ``"matched_filtering"``: where in `prototype` its peak stands, ms.
+            weight_method : dict
+                ``"matched_filtering"``: ``z_list_um`` (0, 30, 60, 90, 120): depths of the source; ``sigma_3d`` (2.5): decay, um.
             chunk_frames : int
                 With `compat`: frames of a chunk; default one second.
 
@@ -151,13 +171,26 @@ class Recording:
         -------
         array of `PEAK_DTYPE`
             sample_index, channel_index, amplitude (raw units), segment_index; in order of segment, sample, channel.
+        dict of arrays
+            Only with `waveforms`, `features` or ``"matched_filtering"``; the function then returns (peaks, this). ``z``: index into ``z_list_um``
+            of the depth (`"matched_filtering"`). ``waveforms``: float32 (peaks, frames, channels), 0
+            outside the segment and in columns without a channel; ``waveform_valid``: bool (peaks,), the whole window lies inside the segment;
+            with ``radius_um`` ``waveform_channels``: int32 (channels, columns), the channel of each column for a peak on that channel, -1 where
+            there is none; with ``max_waveforms`` ``waveform_index``: int64, the peak that each row of ``waveforms`` belongs to. Each feature
+            under its name: float64 (peaks,), ``center_of_mass`` (peaks, 2); ``feature_valid``: as ``waveform_valid``, of their window.
+
+        Examples
+        --------
+        >>> peaks, more = rec.detect_peaks(waveforms=dict(radius_um=60), features=["width_ms"])    # doctest: +SKIP
+        >>> shape = more["waveforms"][more["waveform_valid"]].mean(axis=0)                         # doctest: +SKIP
         """
         params = self._params(segment, start, stop)
         params.update(detection_params(method, peak_sign, detect_threshold, exclude_sweep_ms, radius_um, preprocess, seed, **options))
+        params.update(snippet_params(waveforms, features, feature_window))
         if output is not None:
             params["output"] = {"file": os.path.abspath(os.fspath(output))}
-        arrays = {**stage_arrays(preprocess), **noise_array(noise_levels), **locations_array(channel_locations)}
-        return self._client._call("detect", params, arrays, timeout)[1]["peaks"]
+        arrays = {**stage_arrays(preprocess), **noise_array(noise_levels), **locations_array(channel_locations), **prototype_array(prototype)}
+        return peaks_and_extras(params, self._client._call("detect", params, arrays, timeout)[1])
 
     def noise_levels(self, preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
         """Noise level of each channel (centred MAD, raw units of the preprocessed traces), array (channels,)."""
