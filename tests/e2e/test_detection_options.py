@@ -118,3 +118,15 @@ def test_compat_refuses_what_spikeinterface_does_not_do(client, nwb):
     with pytest.raises(errors.Unsupported) as caught:
         client.open(nwb.path).detect_peaks(compat="spikeinterface", preprocess=[spiked.bandpass(zero_phase=False)])
     assert caught.value.field == "compat"
+
+
+@pytest.mark.parametrize("frames", [34, 1000, 20011])
+def test_compat_filters_float32_as_scipy(client, frames):
+    """To the bit, in one chunk: also near the ends, which SciPy extends in float32 before it goes on in float64."""
+    signal = pytest.importorskip("scipy.signal")
+    x = np.random.default_rng(frames).normal(0, 100, (frames, 5)).astype("f4")
+    sections = signal.iirfilter(5, [300, 6000], fs=FS, btype="bandpass", ftype="butter", output="sos")
+    filtered = signal.sosfiltfilt(sections, x, axis=0).astype("f4")    # which needs 34 frames
+    got = client.detect_peaks(x, FS, preprocess=[spiked.bandpass()], compat="spikeinterface", chunk_frames=frames, noise_levels=1.0, exclude_sweep_ms=0.1)
+    np.testing.assert_array_equal(got, oracle.by_channel(filtered, np.full(5, 5.0), sweep=3))
+    assert len(got) > frames / 10

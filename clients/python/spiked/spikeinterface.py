@@ -63,13 +63,15 @@ def _by_daemon(way: Plan, method: str, slices: Dict[str, Any], compat: Optional[
     if not usual or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 63 or way.way in ("traces", "spikeinterface"):
         return None
     options = {"detect_threshold": _NEVER, "preprocess": way.stages, "seed": int(seed), "noise_method": method, "compat": compat}
-    if len(way.files) == 1:
-        levels = client._noise(way.files[0]._params(0, 0, 1), {}, **options)
-    elif way.way == "array" and way.raw.get_num_segments() == 1:
-        levels = client._noise({"sampling_frequency": way.raw.get_sampling_frequency()}, {"traces": way.raw.get_traces()}, **options)
-    else:
-        return None
-    return levels[way.channels]
+    try:
+        if len(way.files) == 1:
+            return client._noise(way.files[0]._params(0, 0, 1), {}, **options)[way.channels]
+        if way.way == "array" and way.raw.get_num_segments() == 1:
+            source = {"sampling_frequency": way.raw.get_sampling_frequency()}
+            return client._noise(source, {"traces": way.raw.get_traces()}, **options)[way.channels]
+    except (TooLarge, Unsupported) as e:
+        _log.info("noise levels by SpikeInterface: %s", e.message)
+    return None
 
 
 def _theirs(recording: Any, **how: Any) -> np.ndarray:
