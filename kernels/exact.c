@@ -26,11 +26,12 @@ static void run(const struct sos *s, double *x, ptrdiff_t step, size_t n)
 	}
 }
 
+/* In float32, as SciPy extends what it is given: it makes float64 of the whole. */
 static void extend(const double *end, ptrdiff_t step, size_t edge, double *y)
 {
 	for (ptrdiff_t k = 1; k <= (ptrdiff_t)edge; k++)
 		for (size_t lane = 0; lane < LANES; lane++)
-			y[-k * step + (ptrdiff_t)lane] = 2 * end[lane] - end[k * step + (ptrdiff_t)lane];
+			y[-k * step + (ptrdiff_t)lane] = (float)(2 * end[lane] - end[k * step + (ptrdiff_t)lane]);
 }
 
 static float as_int16(double x)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Forward and backward filtering with the very bits of scipy.signal.sosfiltfilt (1.10 and later) on float64: SciPy's sections in SciPy's order of
- * operations, nothing fused, f64 between the passes. For the mode that reproduces SpikeInterface; the pipeline's own filters (zero_phase.h) are
+ * Forward and backward filtering with the very bits of scipy.signal.sosfiltfilt (1.10 and later) on float32 frames: the ends extended in f32, SciPy's
+ * sections in SciPy's order of operations, nothing fused, f64 between the passes. For the mode that reproduces SpikeInterface; the pipeline's own filters (zero_phase.h) are
  * several times faster and differ by less than a converter's step.
  */
 #ifndef KERNELS_EXACT_H

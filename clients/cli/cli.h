@@ -33,6 +33,9 @@ struct options {
 	const char *sign;
 	double threshold, sweep_ms;
 	bool has_threshold;
+	const char *method, *unit, *noise, *compat;                /* NULL: the daemon's default */
+	double radius_um, max_threshold, dead_time_ms, max_rate;   /* NAN: the same */
+	const char *detection_only;                                /* one of these eight that was given, or NULL */
 	const char *bandpass;      /* "300,6000" or NULL */
 	const char *highpass;      /* "300" or NULL */
 	const char *reference;     /* median, average or NULL */

@@ -47,6 +47,12 @@ static void usage(FILE *out)
 	      "Detection (detect, batch) and preprocessing (also reduce):\n"
 	      "  --threshold K        times the noise level (5); reduce: in the samples' unit\n"
 	      "  --sign neg|pos|both  (neg)      --sweep MS  half-window, 1.0\n"
+	      "  --method by_channel|locally_exclusive   (by_channel)   --radius UM  of the latter's neighbours (50)\n"
+	      "  --unit noise|uV|raw  of --threshold and --max-threshold (noise)\n"
+	      "  --noise mad|quiroga|std|rms  what the noise level is (mad)\n"
+	      "  --max-threshold K    larger peaks are artefacts, and dropped\n"
+	      "  --dead-time MS       none so soon after a peak, on its channel   --max-rate HZ  most peaks a second on a channel\n"
+	      "  --compat spikeinterface  its arithmetic and chunks: its peaks, row by row\n"
 	      "  --bandpass LOW,HIGH  Hz (detect, batch: 300,6000)   --no-filter   --highpass LOW   --causal\n"
 	      "  --reference median|average|none  (detect, batch: median)\n"
 	      "  --seed N             of the noise samples (0)\n"
@@ -58,14 +64,16 @@ static void usage(FILE *out)
 }
 
 enum { URL = 256, TOKEN, TIMEOUT, JSON, RECORDING, DATASET, FS, TIME_AXIS, START, STOP, THRESHOLD, SIGN, SWEEP, BANDPASS, NO_FILTER, HIGHPASS, CAUSAL,
-       REFERENCE, SEED, OPS, HELP, VERSION };
+       REFERENCE, SEED, OPS, HELP, VERSION, METHOD, RADIUS, UNIT, NOISE, MAX_THRESHOLD, DEAD_TIME, MAX_RATE, COMPAT };
 
 static const struct option longs[] = {
 	{ "url", 1, 0, URL }, { "token", 1, 0, TOKEN }, { "timeout", 1, 0, TIMEOUT }, { "json", 0, 0, JSON }, { "recording", 1, 0, RECORDING },
 	{ "dataset", 1, 0, DATASET }, { "fs", 1, 0, FS }, { "time-axis", 1, 0, TIME_AXIS }, { "start", 1, 0, START }, { "stop", 1, 0, STOP },
 	{ "threshold", 1, 0, THRESHOLD }, { "sign", 1, 0, SIGN }, { "sweep", 1, 0, SWEEP }, { "bandpass", 1, 0, BANDPASS },
 	{ "no-filter", 0, 0, NO_FILTER }, { "highpass", 1, 0, HIGHPASS }, { "causal", 0, 0, CAUSAL }, { "reference", 1, 0, REFERENCE },
-	{ "seed", 1, 0, SEED }, { "ops", 1, 0, OPS }, { "output", 1, 0, 'o' }, { "help", 0, 0, HELP }, { "version", 0, 0, VERSION }, { 0 },
+	{ "seed", 1, 0, SEED }, { "ops", 1, 0, OPS }, { "output", 1, 0, 'o' }, { "help", 0, 0, HELP }, { "version", 0, 0, VERSION },
+	{ "method", 1, 0, METHOD }, { "radius", 1, 0, RADIUS }, { "unit", 1, 0, UNIT }, { "noise", 1, 0, NOISE }, { "max-threshold", 1, 0, MAX_THRESHOLD },
+	{ "dead-time", 1, 0, DEAD_TIME }, { "max-rate", 1, 0, MAX_RATE }, { "compat", 1, 0, COMPAT }, { 0 },
 };
 
 static bool number(const char *text, double *out, const char *name)
@@ -86,6 +94,22 @@ static bool integer(const char *text, long long *out, const char *name)
 		return true;
 	fprintf(stderr, "spikectl: --%s %s: not an integer >= 0\n", name, text);
 	return false;
+}
+
+/* Options that only detect and batch know. */
+static bool take_detection(struct options *o, int key, const char *value)
+{
+	switch (key) {
+	case METHOD: o->detection_only = "method"; o->method = value; return true;
+	case UNIT: o->detection_only = "unit"; o->unit = value; return true;
+	case NOISE: o->detection_only = "noise"; o->noise = value; return true;
+	case COMPAT: o->detection_only = "compat"; o->compat = value; return true;
+	case RADIUS: return number(value, &o->radius_um, o->detection_only = "radius");
+	case MAX_THRESHOLD: return number(value, &o->max_threshold, o->detection_only = "max-threshold");
+	case DEAD_TIME: return number(value, &o->dead_time_ms, o->detection_only = "dead-time");
+	case MAX_RATE: return number(value, &o->max_rate, o->detection_only = "max-rate");
+	default: return false;
+	}
 }
 
 static bool take(struct options *o, int key, const char *value)
@@ -127,7 +151,7 @@ static bool take(struct options *o, int key, const char *value)
 		o->timeout_ms = (int)(real * 1000);
 		return true;
 	default:
-		return false;
+		return take_detection(o, key, value);
 	}
 }
 
@@ -166,6 +190,10 @@ static int parse(int argc, char **argv, struct options *o, const struct verb **v
 		fprintf(stderr, "spikectl: there is no verb %s; try spikectl --help\n", argv[optind]);
 		return EXIT_USAGE;
 	}
+	if (o->detection_only && (*verb)->run != verb_detect && (*verb)->run != verb_batch) {
+		fprintf(stderr, "spikectl: --%s is an option of detect and batch, not of %s\n", o->detection_only, (*verb)->name);
+		return EXIT_USAGE;
+	}
 	if (o->nfiles < (*verb)->min_files || o->nfiles > (*verb)->max_files) {
 		fprintf(stderr, "usage: spikectl %s %s\n", (*verb)->name, (*verb)->arguments);
 		return EXIT_USAGE;
@@ -175,7 +203,8 @@ static int parse(int argc, char **argv, struct options *o, const struct verb **v
 
 int main(int argc, char **argv)
 {
-	struct options o = { .timeout_ms = 3600 * 1000, .sign = "neg", .threshold = 5, .sweep_ms = 1.0, .start = -1, .stop = -1 };
+	struct options o = { .timeout_ms = 3600 * 1000, .sign = "neg", .threshold = 5, .sweep_ms = 1.0, .start = -1, .stop = -1,
+			     .radius_um = NAN, .max_threshold = NAN, .dead_time_ms = NAN, .max_rate = NAN };
 	const struct verb *verb = NULL;
 	signal(SIGPIPE, SIG_IGN);
 	int code = parse(argc, argv, &o, &verb);

@@ -68,12 +68,18 @@ static bool set_output(json_t *params, const char *path)
 	return output != NULL;
 }
 
-static void summarise(const struct spiked_reply *reply, const json_t *header, double seconds)
+static void summarise(const struct spiked_reply *reply, json_t *header, double seconds)
 {
-	const json_t *result = json_object_get(header, "result");
+	json_t *result = json_object_get(header, "result"), *count;
 	const struct spiked_array *levels = spiked_reply_array(reply, "noise_levels");
-	printf("%lld peaks on %llu channels in %.3f s\n", (long long)json_integer_value(json_object_get(result, "num_peaks")),
-	       (unsigned long long)(levels ? levels->shape[0] : 0), seconds);
+	const char *rule;
+	printf("%lld peaks", (long long)json_integer_value(json_object_get(result, "num_peaks")));
+	if (levels)
+		printf(" on %llu channels", (unsigned long long)levels->shape[0]);
+	printf(" in %.3f s\n", seconds);
+	json_object_foreach(json_object_get(result, "dropped"), rule, count)
+		if (json_integer_value(count) > 0)
+			printf("%lld dropped by %s\n", (long long)json_integer_value(count), rule);
 }
 
 static double now_s(void)

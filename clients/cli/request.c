@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,18 @@ bool cli_preprocess(json_t *params, const struct options *o)
 	return true;
 }
 
+static void add_word(json_t *params, const char *key, const char *value)
+{
+	if (value)
+		json_object_set_new(params, key, json_string(value));
+}
+
+static void add_number(json_t *params, const char *key, double value)
+{
+	if (!isnan(value))
+		json_object_set_new(params, key, json_real(value));
+}
+
 bool cli_detection(json_t *params, const struct options *given)
 {
 	/* What most recordings want, unless the user says otherwise. */
@@ -99,6 +112,14 @@ bool cli_detection(json_t *params, const struct options *given)
 	json_object_set_new(params, "detect_threshold", json_real(o.threshold));
 	json_object_set_new(params, "exclude_sweep_ms", json_real(o.sweep_ms));
 	json_object_set_new(params, "seed", json_integer(o.seed));
+	add_word(params, "method", o.method);
+	add_word(params, "threshold_unit", o.unit);
+	add_word(params, "noise_method", o.noise);
+	add_word(params, "compat", o.compat);
+	add_number(params, "radius_um", o.radius_um);
+	add_number(params, "max_threshold", o.max_threshold);
+	add_number(params, "dead_time_ms", o.dead_time_ms);
+	add_number(params, "max_rate", o.max_rate);
 	return cli_preprocess(params, &o);
 }
 

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -120,12 +121,63 @@ def test_detect_to_nwb(daemon, ctl, recording, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["out.nwb"]
 
 
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory):
+    """With locations, and a large spike on channel 2 every tenth of a second: its neighbours at 20 um see a part of it."""
+    h5py = pytest.importorskip("h5py")
+    x = small_nwb.traces(2).astype(float)
+    for at in range(1500, len(x) - 100, 3000):
+        x[at:at + 30, 1:4] += -900 * np.exp(-0.5 * ((np.arange(30) - 10) / 3.0) ** 2)[:, None] * [0.5, 1, 0.5]
+    path = small_nwb.write(tmp_path_factory.mktemp("placed") / "b.nwb", x.round().astype("<i2"))
+    with h5py.File(path, "a") as f:
+        f["general/extracellular_ephys/electrodes/rel_x"] = np.zeros(8, "f4")
+        f["general/extracellular_ephys/electrodes/rel_y"] = np.arange(8, dtype="f4") * 20
+    return path
+
+
+@pytest.mark.parametrize("arguments, options", [
+    (["--method", "locally_exclusive"], dict(method="locally_exclusive")),
+    (["--method", "locally_exclusive", "--radius", "10"], dict(method="locally_exclusive", radius_um=10)),
+    (["--unit", "uV", "--threshold", "200"], dict(threshold_unit="uV", detect_threshold=200)),
+    (["--unit", "raw", "--threshold", "150.5", "--max-threshold", "700"], dict(threshold_unit="raw", detect_threshold=150.5, max_threshold=700)),
+    (["--noise", "rms"], dict(noise_method="rms")),
+    (["--noise", "quiroga", "--max-threshold", "20"], dict(noise_method="quiroga", max_threshold=20)),
+    (["--dead-time", "80"], dict(dead_time_ms=80)), (["--max-rate", "2"], dict(max_rate=2)),
+    (["--compat", "spikeinterface", "--method", "locally_exclusive"], dict(compat="spikeinterface", method="locally_exclusive")),
+], ids=lambda a: " ".join(a) if isinstance(a, list) else "")
+def test_detection_options(daemon, ctl, placed, tmp_path, arguments, options):
+    """Each option is the parameter of that name, and makes a difference: the peaks are others without the last one."""
+    stages = [spiked.bandpass(300, 6000), spiked.common_reference("median")]
+    with spiked.connect(daemon.urls["ipc"]) as sp, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rec = sp.open(placed)
+        without = dict(list(options.items())[:-1])
+        plain, wanted = rec.detect_peaks(preprocess=stages, **without), rec.detect_peaks(preprocess=stages, **options)
+    assert len(wanted) and not np.array_equal(plain, wanted)
+    out, _ = ctl("detect", placed, *arguments, "-o", tmp_path / "peaks.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "peaks.npy"), wanted)
+    assert out.startswith(f"{len(wanted)} peaks{' in' if 'threshold_unit' in options else ' on 8 channels in'}")
+    if "dead_time_ms" in options:
+        assert f"{len(plain) - len(wanted)} dropped by dead_time_ms" in out and "max_rate" not in out
+    batch, _ = ctl("batch", placed, *arguments, "-o", tmp_path / "out")
+    assert f"{len(wanted)} peaks" in batch
+
+
+def test_detection_options_of_other_verbs(ctl, placed):
+    for arguments in (["--noise", "rms"], ["--radius", "5"], ["--compat", "spikeinterface"]):
+        assert f"{arguments[0]} is an option of detect and batch, not of reduce" in ctl("reduce", placed, *arguments, code=USAGE)[1]
+    for arguments, field in ((["--method", "magic"], "method"), (["--max-rate", "-1"], "max_rate"), (["--unit", "mV"], "threshold_unit"),
+                             (["--max-threshold", "2"], "max_threshold"), (["--compat", "kilosort"], "compat"), (["--noise", "iqr"], "noise_method")):
+        assert field in ctl("detect", placed, *arguments, code=REFUSED)[1]
+
+
 # --- exit codes ---
 
 @pytest.mark.parametrize("arguments", [
     (), ("pong",), ("ping", "file"), ("open",), ("detect", "a", "b"), ("detect",), ("batch", "-o", "dir"), ("--no-such-option",), ("detect", "a", "--threshold", "x"),
     ("detect", "a", "--threshold", "nan"), ("detect", "a", "--seed", "-1"), ("detect", "a", "-o", "peaks.txt"), ("detect", "a", "--bandpass", "300"),
     ("batch", "a.nwb"), ("ping", "--timeout", "0"), ("batch", "x/a.nwb", "y/a.nwb", "-o", "dir"),
+    ("detect", "a", "--radius", "far"), ("detect", "a", "--dead-time", "inf"), ("detect", "a", "--max-rate"), ("open", "a", "--unit", "uV"),
 ])
 def test_usage(ctl, arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

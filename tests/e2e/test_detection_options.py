@@ -145,3 +145,15 @@ def test_how_far_compat_is_from_the_default(client, method, dtype):
     partner = np.array([np.abs(theirs["sample_index"][theirs["channel_index"] == p["channel_index"]] - p["sample_index"]).min() for p in ours])
     at_threshold = np.abs(ours["amplitude"]) < 50 + 1.5
     assert (partner == 0).mean() > 0.93 and (partner[~at_threshold] <= 2).mean() > 0.99
+
+
+@pytest.mark.parametrize("frames", [34, 1000, 20011])
+def test_compat_filters_float32_as_scipy(client, frames):
+    """To the bit, in one chunk: also near the ends, which SciPy extends in float32 before it goes on in float64."""
+    signal = pytest.importorskip("scipy.signal")
+    x = np.random.default_rng(frames).normal(0, 100, (frames, 5)).astype("f4")
+    sections = signal.iirfilter(5, [300, 6000], fs=FS, btype="bandpass", ftype="butter", output="sos")
+    filtered = signal.sosfiltfilt(sections, x, axis=0).astype("f4")    # which needs 34 frames
+    got = client.detect_peaks(x, FS, preprocess=[spiked.bandpass()], compat="spikeinterface", chunk_frames=frames, noise_levels=1.0, exclude_sweep_ms=0.1)
+    np.testing.assert_array_equal(got, oracle.by_channel(filtered, np.full(5, 5.0), sweep=3))
+    assert len(got) > frames / 10

@@ -135,8 +135,8 @@ classdef Client < handle
             %   x    (frames, channels), integers, single or double; sent in its class, not copied as a whole
             %   fs   Hz
             %
-            %   Options Method, PeakSign, DetectThreshold, ExcludeSweepMs, Preprocess, NoiseLevels, Seed, Timeout,
-            %   the result and the errors: see spiked.Recording.detectPeaks.
+            %   Options (all but Output, SkipDone, Segment, First and Last), the result and the errors: see spiked.Recording.detectPeaks.
+            %   Method 'locally_exclusive' needs ChannelLocations (channels, 2 or 3), micrometres; ThresholdUnit 'uV' is of files only.
             %   spiked:tooLarge if the matrix does not fit in limits.message_bytes.
             o = spiked.internal.parseOptions('detectPeaks', spiked.internal.detectionDefaults(), varargin);
             params = struct('sampling_frequency', spiked.internal.number('detectPeaks', 'fs', fs));

@@ -105,21 +105,31 @@ classdef Recording < handle
             %       'Preprocess', {spiked.bandpass(300, 6000), spiked.commonReference('median')})
             %   [peaks, details] = rec.detectPeaks(...)
             %
-            %   Method           'by_channel': SpikeInterface's rule for each channel alone
+            %   Method           'by_channel' (default): SpikeInterface's rule for each channel alone; 'locally_exclusive': its rule where channels
+            %                    near each other compete
+            %   RadiusUm         'locally_exclusive': channels this near compete, micrometres; default 50
+            %   ChannelLocations 'locally_exclusive': (channels, 2 or 3), micrometres; default the recording's
             %   PeakSign         'neg' (default), 'pos', 'both'
-            %   DetectThreshold  in units of the noise level, > 0; default 5
+            %   DetectThreshold  > 0; default 5
+            %   ThresholdUnit    of DetectThreshold and MaxThreshold: 'noise' (default): noise levels; 'uV'; 'raw': as stored
+            %   MaxThreshold     peaks beyond it are artefacts, and dropped; default: none are
+            %   DeadTimeMs       after a peak its channel gives none for so long; default 0
+            %   MaxRate          most peaks a second on a channel, in windows of one second; default: any
+            %   NoiseMethod      'mad' (default): centred; 'quiroga': median(|x|) / 0.6745; 'std'; 'rms'
+            %   NoiseSamples     'random' (default): 20 chunks of 0.5 s in each segment; 'all': chunks side by side
+            %   Compat           'spikeinterface': its arithmetic and chunks, and so its peaks, row by row; ChunkFrames: default one second
             %   ExcludeSweepMs   half-window, ms, truncated to frames; default 1; 0: threshold only
             %   Preprocess       cell of stages, applied in order: spiked.bandpass, highpass, commonReference
-            %   NoiseLevels      (channels) or one for all, in the unit of the preprocessed traces; default: centred MAD of 20 random chunks of
-            %                    0.5 s in each segment
-            %   Seed             of these chunks; default 0
+            %   NoiseLevels      (channels) or one for all, in the unit of the preprocessed traces; default: measured
+            %   Seed             of the random chunks; default 0
             %   Output           NWB file to write as well, on the daemon's machine; SkipDone true: not if it is there and made of the same
             %   Segment, First, Last   1-based, Last included; default everything. A part gives the peaks the whole would have there
             %   Timeout          seconds
             %
             %   peaks     struct of double columns (peaks, 1): sampleIndex, channelIndex, segmentIndex (1-based), amplitude (raw units), time (s
             %             from the first frame of the segment); in order of segment, sample, channel
-            %   details   struct: noiseLevels (1, channels), output, skipped, warnings, timings (ns)
+            %   details   struct: noiseLevels (1, channels; [] where the threshold is in another unit), dropped (struct: how many peaks
+            %             maxThreshold, deadTimeMs and maxRate dropped), output, skipped, warnings, timings (ns)
             %
             %   Errors: spiked:invalid, spiked:denied (Output outside the daemon's output.roots), spiked:deadline, spiked:io, spiked:corrupt.
             defaults = spiked.internal.detectionDefaults();

@@ -14,6 +14,7 @@ tests = {
     'peaks of NWB with segments'           @detectNwb
     'peaks of a matrix, as of the file'    @detectMatrix
     'peaks by own levels and signs'        @detectLevels
+    'options of detection'                 @detectOptions
     'peaks in every class'                 @detectClasses
     'a result file'                        @resultFile
     'reduce a matrix'                      @reduceMatrix
@@ -198,6 +199,51 @@ x = plain().read();
 peaks = client().detectPeaks(x, 20000, 'Preprocess', chain());
 check('as of the file', isequal(peaks, plain().detectPeaks('Preprocess', chain())));
 checkPeaks(peaks, expected().plain);
+end
+
+function detectOptions()
+x = double(plain().read());
+rec = plain();
+raw = rec.detectPeaks('DetectThreshold', 50, 'ThresholdUnit', 'raw', 'PeakSign', 'both');
+check('raw: a level of 1', numel(raw.time) > 20 && isequal(raw, rec.detectPeaks('DetectThreshold', 50, 'NoiseLevels', 1, 'PeakSign', 'both')));
+check('raw: beyond it', all(abs(raw.amplitude) > 50));
+check('microvolts', isequal(raw, rec.detectPeaks('DetectThreshold', 12.5, 'ThresholdUnit', 'uV', 'PeakSign', 'both')));    % 0.25 uV a count
+[few, details] = rec.detectPeaks('DetectThreshold', 50, 'ThresholdUnit', 'raw', 'MaxThreshold', 70, 'PeakSign', 'both');
+check('artefacts', isequal(few.amplitude, raw.amplitude(abs(raw.amplitude) <= 70)) && details.dropped.maxThreshold == numel(raw.time) - numel(few.time));
+check('no noise levels', isempty(details.noiseLevels) && details.dropped.deadTimeMs == 0);
+[few, details] = rec.detectPeaks('DetectThreshold', 50, 'ThresholdUnit', 'raw', 'DeadTimeMs', 60, 'PeakSign', 'both');
+gaps = @(c) diff(few.sampleIndex(few.channelIndex == c));
+check('dead time', details.dropped.deadTimeMs > 0 && all(arrayfun(@(c) all(gaps(c) >= 1200), 1:size(x, 2))));
+[~, details] = quietly2(@() rec.detectPeaks('DetectThreshold', 50, 'ThresholdUnit', 'raw', 'MaxRate', 1, 'PeakSign', 'both'));
+check('rate', details.dropped.maxRate > 0);
+[~, details] = rec.detectPeaks('NoiseMethod', 'std', 'NoiseSamples', 'all');
+n = 10000;    % 0.5 s
+pieces = floor(size(x, 1) / n);
+level = zeros(1, size(x, 2));
+for i = 1:pieces
+    level = level + std(x((i - 1) * n + (1:n), :), 1, 1) / pieces;
+end
+check('std of all chunks', all(abs(details.noiseLevels - level) <= 1.2e-7 * level));    % a chunk's level is a float32
+places = [zeros(size(x, 2), 1), 20 * (1:size(x, 2)).'];
+alone = client().detectPeaks(plain().read(), 20000, 'Method', 'locally_exclusive', 'ChannelLocations', places, 'RadiusUm', 1, 'NoiseLevels', 10);
+near = client().detectPeaks(plain().read(), 20000, 'Method', 'locally_exclusive', 'ChannelLocations', places, 'RadiusUm', 1000, 'NoiseLevels', 10);
+check('neighbours compete', numel(near.time) > 20 && numel(near.time) < numel(alone.time));
+apart = diff(near.sampleIndex);
+check('one of them at a time, or equal ones on a frame', all(apart > 20 | apart == 0));
+compat = rec.detectPeaks('Compat', 'spikeinterface', 'ChunkFrames', 5000, 'Preprocess', chain());
+check('compat', numel(compat.time) > 20 && all(compat.amplitude == round(compat.amplitude)));    % int16 again after each stage
+checkError('spiked:invalid', @() client().detectPeaks(x, 20000, 'Method', 'locally_exclusive'));
+checkError('spiked:invalid', @() client().detectPeaks(x, 20000, 'Method', 'locally_exclusive', 'ChannelLocations', 'here'));
+checkError('spiked:invalid', @() rec.detectPeaks('ThresholdUnit', 'mV'));
+checkError('spiked:invalid', @() rec.detectPeaks('MaxRate', 'fast'));
+checkError('spiked:invalid', @() rec.detectPeaks('Compat', 'kilosort'));
+end
+
+function [a, b] = quietly2(f)
+% Two values, without the warnings of the daemon.
+before = warning('off', 'spiked:warning');
+restore = onCleanup(@() warning(before));
+[a, b] = f();
 end
 
 function detectLevels()

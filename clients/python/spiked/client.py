@@ -332,6 +332,11 @@ class Client:
                   **prototype_array(prototype)}
         return peaks_and_extras(params, self._call("detect", params, arrays, timeout)[1])
 
+    def _noise(self, source: Mapping[str, Any], arrays: Mapping[str, Any], **options: Any) -> np.ndarray:
+        """The noise levels that a detection measures; `options` as of `detect_peaks`."""
+        params = {**source, **{k: v for k, v in options.items() if v is not None}}
+        return self._call("detect", params, arrays)[1]["noise_levels"]
+
     def reduce(self, array: Any, operations: Union[str, Sequence[str]], *, threshold: Optional[float] = None, preprocess: Sequence[Stage] = (),
                sampling_frequency: Optional[float] = None, seed: int = 0, bin_ms: Optional[float] = None, timeout: Optional[float] = None) -> Any:
         """Reduce an array over time (its first axis).

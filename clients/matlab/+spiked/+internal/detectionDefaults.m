@@ -3,5 +3,6 @@ function o = detectionDefaults()
 
 % SPDX-License-Identifier: BSD-3-Clause
 o = struct('Method', 'by_channel', 'PeakSign', 'neg', 'DetectThreshold', 5, 'ExcludeSweepMs', 1, 'Preprocess', {{}}, 'NoiseLevels', [], 'Seed', 0, ...
-    'Timeout', []);
+    'RadiusUm', [], 'ChannelLocations', [], 'ThresholdUnit', '', 'MaxThreshold', [], 'DeadTimeMs', [], 'MaxRate', [], 'NoiseMethod', '', ...
+    'NoiseSamples', '', 'Compat', '', 'ChunkFrames', [], 'Timeout', []);
 end
