@@ -30,6 +30,8 @@ DETECTORS = [
     ("locally_exclusive 50 um, 3 x RMS", BAND, dict(method="locally_exclusive", noise_method="rms", detect_threshold=3)),
     ("locally_exclusive 50 um, -30 uV", BAND, dict(method="locally_exclusive", threshold_unit="uV", detect_threshold=30)),
     ("smoothed energy, locally_exclusive 50 um, 14 x MAD", NEO, dict(method="locally_exclusive", peak_sign="pos", detect_threshold=14)),
+    ("matched_filtering 50 um, 5 x MAD", BAND, dict(method="matched_filtering")),
+    ("matched_filtering 50 um, 7 x MAD", BAND, dict(method="matched_filtering", detect_threshold=7)),
 ]
 
 
@@ -38,8 +40,18 @@ def scores(sp, path, truth, levels_uV):
     rec = sp.open(path)
     snr = score.unit_snr(truth, levels_uV, (300, 6000))
     for _, chain, options in DETECTORS:
-        peaks = rec.detect_peaks(preprocess=chain, **options)
+        if options["method"] == "matched_filtering":
+            peaks = rec.detect_peaks(preprocess=chain, prototype=prototype_of(rec), ms_before=1.0, **options)[0]
+        else:
+            peaks = rec.detect_peaks(preprocess=chain, **options)
         yield score.score(truth, peaks, rec.noise_levels(chain), snr), len(peaks)
+
+
+def prototype_of(rec):
+    """The median of up to 1000 spikes on their own channels, each scaled to depth 1, from 1 ms before to 1.5 ms behind the trough."""
+    _, extras = rec.detect_peaks("locally_exclusive", preprocess=BAND, waveforms=dict(radius_um=0, ms_before=1.0, ms_after=1.5, max_waveforms=1000))
+    spikes = extras["waveforms"][extras["waveform_valid"][: len(extras["waveforms"])], :, 0]
+    return np.median(spikes / -spikes.min(axis=1, keepdims=True), axis=0).astype("f4")
 
 
 def row(name, found, fs):
