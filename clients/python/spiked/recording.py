@@ -10,7 +10,7 @@ import numpy as np
 
 from . import mapping
 from .params import detection_params, locations_array, noise_array, reduction_params, stage_arrays
-from .stages import Stage
+from .stages import Stage, split
 
 if TYPE_CHECKING:
     from .client import Client
@@ -76,7 +76,7 @@ class Recording:
         return params
 
     def read(self, start: Optional[int] = None, stop: Optional[int] = None, channels: Optional[Sequence[int]] = None, scaled: bool = False, *,
-             recorded: bool = False, segment: int = 0, timeout: Optional[float] = None) -> Any:
+             recorded: bool = False, preprocess: Sequence[Stage] = (), segment: int = 0, timeout: Optional[float] = None) -> Any:
         """Frames as an array (frames, channels).
 
         Parameters
@@ -90,6 +90,9 @@ class Recording:
         recorded : bool
             Return a pair: the frames, and a bool array of the same shape that says which samples were recorded. All were, except where the
             device kept pieces around events only (``description["storage"]`` is ``"sparse"``); the others hold the channel's noise mean.
+        preprocess : sequence of stages
+            Those of `spiked.stages`, `bandpass` and others, applied in order to all channels, before `start`, `stop` and `channels` cut: a part
+            has the bits it has in the whole. float32, in the unit of the stored values unless `scaled`.
         """
         params = self._params(segment, start, stop)
         params["scaled"] = bool(scaled)
@@ -97,7 +100,9 @@ class Recording:
             params["recorded"] = True
         if channels is not None:
             params["channels"] = [int(c) for c in channels]
-        arrays = self._client._call("read", params, timeout=timeout)[1]
+        if preprocess:
+            params["preprocess"] = split(preprocess)[0]
+        arrays = self._client._call("read", params, stage_arrays(preprocess), timeout=timeout)[1]
         return (arrays["traces"], arrays["recorded"]) if recorded else arrays["traces"]
 
     def detect_peaks(self, method: str = "by_channel", peak_sign: str = "neg", detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, *,
