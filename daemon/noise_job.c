@@ -137,7 +137,7 @@ enum status noise_job_step(struct noise_job *n, const struct executor *ex, bool 
 	if (!status && chunks_end(n->chunks)) {
 		average(n);
 		if (n->key)
-			noise_cache_put(n->source->request->daemon->noise, n->key, n->levels, n->source->nchannels);
+			noise_cache_put(n->source->request->daemon->noise, n->key, n->levels, n->source->nchannels, NOISE_KEPT);
 		*done = true;
 	}
 	return status;

@@ -10,7 +10,8 @@
 
 static bool needs_locations(const struct stage_spec *s)
 {
-	return (s->kind == STAGE_COMMON_REFERENCE && s->scope == REFERENCE_LOCAL) || s->kind == STAGE_INTERPOLATE;
+	return (s->kind == STAGE_COMMON_REFERENCE && s->scope == REFERENCE_LOCAL) || s->kind == STAGE_INTERPOLATE ||
+	       (s->kind == STAGE_WHITEN && s->fit.local);
 }
 
 static bool needs_shift(const struct stage_spec *s)

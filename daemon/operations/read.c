@@ -3,6 +3,7 @@
  * read: frames of a recording, as stored, in microvolts or preprocessed, all channels or some; and, if asked for, which of them were recorded.
  */
 #include "daemon/feed.h"
+#include "daemon/fit_job.h"
 #include "daemon/operations/operations.h"
 #include "daemon/preprocess.h"
 
@@ -14,6 +15,7 @@ struct reading {
 	struct pipeline_spec spec;
 	const json_t *channels;
 	bool scaled, recorded;
+	struct fit_job *fit;
 	struct feed *feed;          /* of preprocessed frames; NULL without stages */
 	size_t *columns, ncolumns;  /* channels wanted */
 	uint8_t *out;
@@ -186,10 +188,6 @@ static enum step copy_block(struct reading *d, struct request *r, const struct e
 static enum status make_feed(struct reading *d, struct error *e)
 {
 	struct source *s = &d->source;
-	if (d->scaled) {
-		d->spec.gain = s->recording->gains_uv;
-		d->spec.offset = s->recording->offsets_uv;
-	}
 	enum status status = feed_new(&d->feed, s, &d->spec, e);
 	if (!status)
 		feed_seek(d->feed, s->parts[0].segment, s->parts[0].start, s->parts[0].stop, false);
@@ -216,6 +214,18 @@ static void lay_out(void *arg, size_t piece)
 	}
 }
 
+static enum step fit_stages(struct reading *d, struct request *r, const struct executor *ex)
+{
+	enum step step;
+	bool done;
+	if (fit_job_waits(d->fit, ex, &step, &r->error))
+		return step;
+	enum status status = fit_job_step(&d->fit, &d->source, &d->spec, ex, &done, &r->error);
+	if (!status && done)
+		status = make_feed(d, &r->error);
+	return status ? STEP_DONE : STEP_COMPUTE;
+}
+
 static enum step take_frames(struct reading *d, struct request *r, const struct executor *ex)
 {
 	struct slab slab;
@@ -240,6 +250,8 @@ static enum step open_source(struct reading *d, struct request *r)
 		status = choose_channels(d, &r->error);
 	if (!status)
 		status = allocate(d, r);
+	if (!status && d->scaled)
+		source_scale(s, &d->spec);
 	d->open = true;
 	return status ? STEP_DONE : source_waits(s) && !d->spec.nstages ? STEP_IO : STEP_COMPUTE;
 }
@@ -251,15 +263,14 @@ enum step read_step(struct request *r, const struct executor *ex)
 		return open_source(d, r);
 	if (!d->spec.nstages)
 		return copy_block(d, r, ex);
-	if (!d->feed && make_feed(d, &r->error) != STATUS_OK)
-		return STEP_DONE;
-	return take_frames(d, r, ex);
+	return d->feed ? take_frames(d, r, ex) : fit_stages(d, r, ex);
 }
 
 void read_end(struct request *r)
 {
 	struct reading *d = r->state;
 	feed_free(d->feed);
+	fit_job_free(d->fit);
 	source_close(&d->source);
 	preprocess_fini(&d->spec);
 	free(d->columns);
