@@ -40,4 +40,7 @@ enum { FIT_CHUNKS = 20, FIT_MAX_GLOBAL = 1024, FIT_MAX_LOCAL = 256 };
 
 extern const struct fit_method fit_whiten, fit_zscore;
 
+/* [nchannels] MAD or standard deviation, once done. */
+const float *fit_zscore_levels(const struct fit *f);
+
 #endif

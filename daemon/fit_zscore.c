@@ -148,6 +148,11 @@ static const double *zscore_numbers(const struct fit *f, size_t *n)
 	return f->numbers;
 }
 
+const float *fit_zscore_levels(const struct fit *f)
+{
+	return f->level;
+}
+
 static enum status zscore_apply(struct stage_spec *s, size_t nchannels, const double *numbers, size_t n, struct error *e)
 {
 	double *gain = malloc(nchannels * sizeof *gain), *offset = malloc(nchannels * sizeof *offset);

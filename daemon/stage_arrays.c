@@ -142,6 +142,12 @@ enum status stage_arrays_read(struct source *s, struct pipeline_spec *spec, stru
 	return status;
 }
 
+enum status stage_arrays_locate(struct source *s, struct pipeline_spec *spec, struct error *e)
+{
+	enum status status = s->arrays.locations ? STATUS_OK : read_locations(s, e);
+	return status ? status : stage_arrays_read(s, spec, e);
+}
+
 void stage_arrays_free(struct stage_arrays *a)
 {
 	free(a->locations);

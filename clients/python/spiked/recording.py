@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -167,6 +167,45 @@ class Recording:
     def noise_levels(self, preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
         """Noise level of each channel (centred MAD, raw units of the preprocessed traces), array (channels,)."""
         return self.reduce("mad", preprocess=preprocess, seed=seed, timeout=timeout)
+
+    def detect_bad_channels(self, method: str = "coherence+psd", *, preprocess: Sequence[Stage] = (), channel_locations: Any = None,
+                            channel_filters: Optional[Sequence[str]] = None, seed: int = 0, timeout: Optional[float] = None,
+                            **options: Any) -> Tuple[List[str], np.ndarray]:
+        """Channels that are dead, noisy or outside the brain: SpikeInterface's `detect_bad_channels`, by its code's rules.
+
+        Parameters
+        ----------
+        method : {"coherence+psd", "std", "mad", "neighborhood_r2"}
+            ``"coherence+psd"``: the International Brain Laboratory's, in microvolts. ``"std"``, ``"mad"``: channels that vary more than
+            ``std_mad_threshold`` times the median channel. ``"neighborhood_r2"``: correlation with the median of the channels around (for LFP).
+        preprocess : sequence of stages
+            If there is no filter among them, a high-pass is put behind them.
+        channel_locations : array (channels, 2 or 3), optional
+            Micrometres; default: the recording's.
+        channel_filters : sequence of str, optional
+            Return only the ids of channels with these labels.
+        seed : int
+            Of the random chunks.
+        **options
+            As SpikeInterface's, with its defaults: std_mad_threshold 5, psd_hf_threshold 0.02 (uV^2/Hz), dead_channel_threshold -0.5,
+            noisy_channel_threshold 1, outside_channel_threshold -0.75, outside_channels_location "top", n_neighbors 11, nyquist_threshold 0.8,
+            welch_window_ms 10, chunk_duration_s 0.3, num_random_chunks 100, highpass_filter_cutoff 300, neighborhood_r2_threshold 0.9,
+            neighborhood_r2_radius_um 30; and ``filtered=True``: the file holds filtered data, no high-pass is needed.
+
+        Returns
+        -------
+        ids : list of str
+            Of the bad channels.
+        labels : array of str (channels,)
+            ``"good"``, ``"dead"``, ``"noise"``, ``"out"``. ``np.flatnonzero(labels != "good")`` are the indices that `silence`, `interpolate` and
+            ``common_reference(excluded=...)`` take.
+        """
+        params = {**self._name, "method": method, "seed": int(seed), "preprocess": split(preprocess)[0], **options}
+        arrays = {**stage_arrays(preprocess), **locations_array(channel_locations)}
+        codes = self._client._call("bad_channels", params, arrays, timeout)[1]["labels"]
+        labels = np.array(["good", "dead", "noise", "out"])[codes]
+        wanted = ("dead", "noise", "out") if channel_filters is None else tuple(channel_filters)
+        return [i for i, label in zip(self.channel_ids, labels) if label in wanted], labels
 
     def reduce(self, operations: Union[str, Sequence[str]], *, threshold: Optional[float] = None, preprocess: Sequence[Stage] = (), scaled: bool = False,
                seed: int = 0, bin_ms: Optional[float] = None, segment: Optional[int] = None, start: Optional[int] = None,
