@@ -24,8 +24,8 @@ struct fit {
 
 static enum status too_large(const struct fit_wanted *w, struct error *e)
 {
-	error_set(e, STATUS_TOO_LARGE, "preprocess", "raise limits.work_bytes", "preprocess[%zu]: %zu samples of %zu frames do not fit in limits.work_bytes", w->stage,
-		  w->nchunks, w->chunk);
+	error_set(e, STATUS_TOO_LARGE, NULL, "raise limits.work_bytes, or take fewer or shorter samples",
+		  "%zu samples of %zu frames, as medians need them side by side, do not fit in limits.work_bytes", w->nchunks, w->chunk);
 	e->limit = (long long)w->budget;
 	return STATUS_TOO_LARGE;
 }
