@@ -258,8 +258,9 @@ static enum status start(struct daemon *d, struct error *e)
 	d->results = results_new();
 	d->recordings = recording_cache_new();
 	d->noise = noise_cache_new();
+	d->fits = noise_cache_new();
 	d->shared = shared_memory_new((size_t)d->settings->config.memory_shared_bytes);
-	if (!d->helper_path || !d->stats || !d->results || !d->recordings || !d->noise)
+	if (!d->helper_path || !d->stats || !d->results || !d->recordings || !d->noise || !d->fits)
 		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	enum status status = endpoint_open(&d->endpoint, c->listen_runtime_dir, e);
 	if (!status)
@@ -292,6 +293,7 @@ static void free_daemon(struct daemon *d)
 	results_free(d->results);
 	lru_free(d->recordings);
 	lru_free(d->noise);
+	lru_free(d->fits);
 	shared_memory_free(d->shared);
 	programs_free(d->programs);
 	registry_free(d->registry);

@@ -40,7 +40,7 @@ struct daemon {
 	struct results *results;
 	struct request *active;           /* in flight, newest first */
 	size_t nactive;
-	struct lru *recordings, *noise;   /* kept open; kept levels */
+	struct lru *recordings, *noise, *fits; /* kept open; kept levels; kept numbers of stages */
 	struct programs *programs;        /* compiled */
 	struct registry *registry;        /* sources of kernels, by name */
 	struct shared_memory *shared;     /* clients' memory files */

@@ -7,10 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPACITY = 256 };
-
 struct levels {
-	size_t nchannels;
+	size_t n;
 	double of[];
 };
 
@@ -28,32 +26,48 @@ char *noise_cache_key(const struct recording *r, const char *preprocess, uint64_
 	return key;
 }
 
+struct user {
+	bool (*use)(const double *levels, size_t n, void *arg);
+	void *arg;
+};
+
+static bool use_levels(void *value, void *arg)
+{
+	const struct levels *l = value;
+	const struct user *u = arg;
+	return u->use(l->of, l->n, u->arg);
+}
+
+bool noise_cache_use(struct lru *cache, const char *key, bool (*use)(const double *levels, size_t n, void *arg), void *arg)
+{
+	return lru_use(cache, key, use_levels, &(struct user){ use, arg });
+}
+
 struct copy {
 	double *to;
 	size_t nchannels;
 };
 
-static bool copy_out(void *value, void *arg)
+static bool copy_out(const double *levels, size_t n, void *arg)
 {
-	const struct levels *l = value;
 	struct copy *c = arg;
-	if (l->nchannels != c->nchannels)
+	if (n != c->nchannels)
 		return false;
-	memcpy(c->to, l->of, c->nchannels * sizeof *c->to);
+	memcpy(c->to, levels, n * sizeof *c->to);
 	return true;
 }
 
 bool noise_cache_get(struct lru *cache, const char *key, double *levels, size_t nchannels)
 {
-	return lru_use(cache, key, copy_out, &(struct copy){ levels, nchannels });
+	return noise_cache_use(cache, key, copy_out, &(struct copy){ levels, nchannels });
 }
 
-void noise_cache_put(struct lru *cache, const char *key, const double *levels, size_t nchannels)
+void noise_cache_put(struct lru *cache, const char *key, const double *levels, size_t n, size_t capacity)
 {
-	struct levels *l = malloc(sizeof *l + nchannels * sizeof *levels);
+	struct levels *l = malloc(sizeof *l + n * sizeof *levels);
 	if (!l)
 		return;
-	l->nchannels = nchannels;
-	memcpy(l->of, levels, nchannels * sizeof *levels);
-	lru_put(cache, key, l, CAPACITY);
+	l->n = n;
+	memcpy(l->of, levels, n * sizeof *levels);
+	lru_put(cache, key, l, capacity);
 }

@@ -8,21 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a chunk begins. */
-struct place {
-	size_t segment;
-	int64_t start;
-};
-
 struct noise_job {
 	struct source *source;
-	struct feed *feed;
+	struct chunks *chunks;
 	enum noise_method method;
-	bool integers, whole, seeking;
-	int64_t chunk;             /* frames */
-	struct place *places;      /* [nchunks] */
-	size_t next, nchunks;
-	struct slab slab;          /* the chunk, as it comes in */
+	bool integers, whole;
 	void *scratch;
 	const struct matched_filter *filter;
 	float *rows;               /* the chunk correlated with the filter's prototype */
@@ -37,100 +27,7 @@ struct noise_job {
 
 static enum status no_memory(struct error *e)
 {
-	return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a list of noise chunks");
-}
-
-/* As SpikeInterface draws them. A segment that is shorter shortens the chunks of all. */
-static enum status random_places(struct noise_job *n, const int64_t *frames, uint64_t seed, struct error *e)
-{
-	const size_t nsegments = n->source->nsegments;
-	for (size_t i = 0; i < nsegments; i++)
-		if (n->chunk > frames[i] - 1)
-			n->chunk = frames[i] - 1;
-	if (n->chunk < 1)
-		return error_set(e, STATUS_INVALID, "noise_levels", "give noise_levels", "a segment is too short to measure noise levels");
-	n->nchunks = nsegments * NOISE_CHUNKS;
-	int64_t *starts = calloc(n->nchunks, sizeof *starts);
-	n->places = calloc(n->nchunks, sizeof *n->places);
-	enum status status = starts && n->places ? random_chunks(seed, nsegments, frames, n->chunk, 0, NOISE_CHUNKS, starts, e) : no_memory(e);
-	for (size_t i = 0; i < n->nchunks && !status; i++)
-		n->places[i] = (struct place){ i / NOISE_CHUNKS, starts[i] };
-	free(starts);
-	return status;
-}
-
-/* Side by side. */
-static enum status all_places(struct noise_job *n, const int64_t *frames, struct error *e)
-{
-	const size_t nsegments = n->source->nsegments;
-	int64_t longest = 0;
-	for (size_t i = 0; i < nsegments; i++)
-		longest = frames[i] > longest ? frames[i] : longest;
-	n->chunk = n->chunk < longest ? n->chunk : longest;
-	if (n->chunk < 1)
-		return error_set(e, STATUS_INVALID, "noise_levels", "give noise_levels", "there are no frames to measure noise levels on");
-	size_t most = 0;
-	for (size_t i = 0; i < nsegments; i++)
-		most += (size_t)(frames[i] / n->chunk);
-	n->places = calloc(most, sizeof *n->places);
-	if (!n->places)
-		return no_memory(e);
-	for (size_t i = 0; i < nsegments; i++)
-		for (int64_t k = 0; k < frames[i] / n->chunk; k++)
-			n->places[n->nchunks++] = (struct place){ i, k * n->chunk };
-	return STATUS_OK;
-}
-
-static enum status choose_chunks(struct noise_job *n, uint64_t seed, struct error *e)
-{
-	struct source *s = n->source;
-	int64_t *frames = calloc(s->nsegments + 1, sizeof *frames);
-	if (!frames)
-		return no_memory(e);
-	for (size_t i = 0; i < s->nsegments; i++)
-		frames[i] = source_frames(s, i);
-	n->chunk = (int64_t)(NOISE_CHUNK_S * s->fs_hz);
-	enum status status = n->whole ? all_places(n, frames, e) : random_places(n, frames, seed, e);
-	free(frames);
-	return status;
-}
-
-/* Twice the chunk again. */
-static enum status allocate_weighed(struct noise_job *n, size_t bytes, struct error *e)
-{
-	const size_t work = (size_t)n->source->request->settings->config.limits_work_bytes, used = feed_bytes(n->feed);
-	if ((size_t)n->chunk < n->filter->length)
-		return error_set(e, STATUS_INVALID, "noise_levels", "give noise_levels", "a noise sample of %lld frames is shorter than the prototype",
-				 (long long)n->chunk);
-	if (bytes > (work > used ? work - used : 0) / 3)
-		return error_set(e, STATUS_TOO_LARGE, "noise_levels", "give noise_levels, or raise limits.work_bytes",
-				 "a filtered noise sample of %zu MiB does not fit in limits.work_bytes", bytes >> 19);
-	n->weighed = n->slab;
-	n->weighed.x = aligned_alloc(64, bytes);
-	n->rows = malloc(bytes);
-	if (!n->weighed.x || !n->rows)
-		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a filtered noise sample");
-	memset(n->weighed.x, 0, bytes);
-	return STATUS_OK;
-}
-
-static enum status allocate(struct noise_job *n, const struct executor *ex, struct error *e)
-{
-	size_t nchannels = n->source->nchannels, ntiles = (nchannels + LANES - 1) / LANES, stride, bytes;
-	size_t budget = (size_t)n->source->request->settings->config.limits_work_bytes;
-	n->slab = (struct slab){ .nchannels = nchannels, .ntiles = ntiles, .nframes = (size_t)n->chunk };
-	if (__builtin_mul_overflow((size_t)n->chunk, (size_t)LANES, &stride) || __builtin_mul_overflow(stride, ntiles * sizeof(float), &bytes) ||
-	    bytes > budget - (feed_bytes(n->feed) < budget ? feed_bytes(n->feed) : budget))
-		return error_set(e, STATUS_TOO_LARGE, "noise_levels", "give noise_levels, or raise limits.work_bytes",
-				 "a noise sample of %lld frames of %zu channels does not fit in limits.work_bytes", (long long)n->chunk, nchannels);
-	n->slab.tile_stride = stride;
-	n->slab.x = aligned_alloc(64, bytes);
-	size_t nscratch = noise_scratch(&n->slab, ex);
-	n->scratch = aligned_alloc(64, (nscratch + 127) & ~(size_t)63);
-	if (!n->slab.x || !n->scratch)
-		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a noise sample");
-	n->slab.nframes = 0;
-	return n->filter ? allocate_weighed(n, bytes, e) : STATUS_OK;
+	return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for noise levels");
 }
 
 /* Levels that were measured before. */
@@ -147,12 +44,11 @@ static void look_up(struct noise_job *n, const struct noise_wanted *w)
 	n->known = n->key && noise_cache_get(r->daemon->noise, n->key, n->levels, n->source->nchannels);
 }
 
-static enum status open_feed(struct noise_job *n, const struct pipeline_spec *spec, struct error *e)
+static enum status open_chunks(struct noise_job *n, const struct noise_wanted *w, struct error *e)
 {
-	struct pipeline_spec piece = *spec;
-	piece.fs_hz = n->source->fs_hz;
-	piece.piece_frames = pipeline_piece(&piece, (size_t)n->chunk);
-	return feed_new(&n->feed, n->source, &piece, e);
+	const struct chunks_wanted chunks = { .spec = w->spec, .seconds = NOISE_CHUNK_S, .each = w->whole ? 0 : NOISE_CHUNKS, .seed = w->seed,
+					      .field = "noise_levels", .hint = "give noise_levels" };
+	return chunks_new(&n->chunks, n->source, &chunks, e);
 }
 
 enum status noise_job_new(struct noise_job **out, struct source *source, const struct noise_wanted *wanted, struct error *e)
@@ -169,13 +65,11 @@ enum status noise_job_new(struct noise_job **out, struct source *source, const s
 	n->level = calloc(n->nlevels, sizeof *n->level);
 	n->sum_f32 = calloc(n->nlevels, sizeof *n->sum_f32);
 	n->levels = calloc(n->nlevels, sizeof *n->levels);
-	enum status status = choose_chunks(n, wanted->seed, e);
-	if (!status && (!n->level || !n->sum_f32 || !n->levels))
-		status = no_memory(e);
+	enum status status = n->level && n->sum_f32 && n->levels ? STATUS_OK : no_memory(e);
 	if (!status && !n->filter)
 		look_up(n, wanted);
 	if (!status && !n->known)
-		status = open_feed(n, wanted->spec, e);
+		status = open_chunks(n, wanted, e);
 	if (status) {
 		noise_job_free(n);
 		return status;
@@ -188,9 +82,7 @@ void noise_job_free(struct noise_job *n)
 {
 	if (!n)
 		return;
-	feed_free(n->feed);
-	free(n->places);
-	free(n->slab.x);
+	chunks_free(n->chunks);
 	free(n->weighed.x);
 	free(n->rows);
 	free(n->scratch);
@@ -206,18 +98,32 @@ const double *noise_job_levels(const struct noise_job *n)
 	return n->levels;
 }
 
-static void append(struct noise_job *n, const struct slab *s)
-{
-	for (size_t tile = 0; tile < s->ntiles; tile++)
-		memcpy(slab_at(&n->slab, tile, n->slab.nframes), slab_at(s, tile, 0), s->nframes * LANES * sizeof(float));
-	n->slab.nframes += s->nframes;
-}
-
 /* NumPy computes medians of integers in f64. They are multiples of 1/2, so they come back exactly from the f32 level. */
 static double of_integers(const struct noise_job *n, float level)
 {
 	const double scale = noise_scale(n->method);
 	return n->method == NOISE_MAD || n->method == NOISE_QUIROGA ? nearbyint(level * scale * 2) / 2 / scale : (double)level;
+}
+
+/* Room for twice the chunk again. */
+static enum status allocate_weighed(struct noise_job *n, const struct slab *chunk, struct error *e)
+{
+	const size_t work = (size_t)n->source->request->settings->config.limits_work_bytes;
+	size_t bytes = chunk->ntiles * LANES * sizeof(float);
+	if (chunk->nframes < n->filter->length)
+		return error_set(e, STATUS_INVALID, "noise_levels", "give noise_levels", "a noise sample of %zu frames is shorter than the prototype",
+				 chunk->nframes);
+	if (__builtin_mul_overflow(bytes, chunk->nframes, &bytes) || bytes > work / 4)
+		return error_set(e, STATUS_TOO_LARGE, "noise_levels", "give noise_levels, or raise limits.work_bytes",
+				 "a filtered noise sample of %zu MiB does not fit in limits.work_bytes", bytes >> 19);
+	n->weighed = *chunk;
+	n->weighed.tile_stride = chunk->nframes * LANES;
+	n->weighed.x = aligned_alloc(64, bytes);
+	n->rows = malloc(bytes);
+	if (!n->weighed.x || !n->rows)
+		return no_memory(e);
+	memset(n->weighed.x, 0, bytes);
+	return STATUS_OK;
 }
 
 /* Of what the filter makes of the chunk, depth by depth. */
@@ -234,15 +140,20 @@ static enum status filtered_levels(struct noise_job *n, const struct slab *chunk
 
 static enum status end_chunk(struct noise_job *n, const struct slab *chunk, const struct executor *ex, struct error *e)
 {
-	enum status status = n->filter ? filtered_levels(n, chunk, ex) : noise_level(n->method, chunk, ex, n->scratch, n->level);
+	if (!n->scratch)
+		n->scratch = aligned_alloc(64, (noise_scratch(chunk, ex) + 127) & ~(size_t)63);
+	if (!n->scratch)
+		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory for a noise sample");
+	enum status status = n->filter && !n->rows ? allocate_weighed(n, chunk, e) : STATUS_OK;
+	if (status)
+		return status;
+	status = n->filter ? filtered_levels(n, chunk, ex) : noise_level(n->method, chunk, ex, n->scratch, n->level);
 	if (status)
 		return error_set(e, status, "noise_levels", NULL, "a noise sample is empty");
 	for (size_t c = 0; c < n->nlevels; c++) {
 		n->sum_f32[c] += n->level[c];
 		n->levels[c] += n->integers ? of_integers(n, n->level[c]) : (double)n->level[c];
 	}
-	n->next++;
-	n->seeking = false;
 	return STATUS_OK;
 }
 
@@ -250,46 +161,27 @@ static void average(struct noise_job *n)
 {
 	const bool in_f64 = n->integers || n->whole;
 	for (size_t c = 0; c < n->nlevels; c++)
-		n->levels[c] = in_f64 ? n->levels[c] / (double)n->nchunks : (double)(n->sum_f32[c] / (float)n->nchunks);
+		n->levels[c] = in_f64 ? n->levels[c] / (double)chunks_count(n->chunks) : (double)(n->sum_f32[c] / (float)chunks_count(n->chunks));
 }
 
 bool noise_job_waits(struct noise_job *n, const struct executor *ex, enum step *step, struct error *e)
 {
-	return n && feed_waits(n->feed, ex, step, e);
+	return n && chunks_waits(n->chunks, ex, step, e);
 }
 
 enum status noise_job_step(struct noise_job *n, const struct executor *ex, bool *done, struct error *e)
 {
 	struct slab slab;
-	bool end;
 	*done = n->known;
 	if (n->known)
 		return STATUS_OK;
-	if (!n->slab.x) {
-		enum status status = allocate(n, ex, e);
-		if (status)
-			return status;
-	}
-	if (!n->seeking) {
-		const struct place *at = &n->places[n->next];
-		feed_seek(n->feed, at->segment, at->start, at->start + n->chunk, true);
-		n->slab.nframes = 0;
-		n->seeking = true;
-	}
-	enum status status = feed_step(n->feed, ex, &slab, &end, e);
-	if (status)
-		return status;
-	/* A filtered chunk comes at once. */
-	if (slab.nframes == (size_t)n->chunk)
+	enum status status = chunks_step(n->chunks, ex, &slab, e);
+	if (!status && slab.nframes)
 		status = end_chunk(n, &slab, ex, e);
-	else if (slab.nframes)
-		append(n, &slab);
-	if (n->seeking && end)
-		status = end_chunk(n, &n->slab, ex, e);
-	if (!status && n->next == n->nchunks) {
+	if (!status && chunks_end(n->chunks)) {
 		average(n);
 		if (n->key)
-			noise_cache_put(n->source->request->daemon->noise, n->key, n->levels, n->source->nchannels);
+			noise_cache_put(n->source->request->daemon->noise, n->key, n->levels, n->source->nchannels, NOISE_KEPT);
 		*done = true;
 	}
 	return status;

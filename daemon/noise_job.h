@@ -6,7 +6,7 @@
 #ifndef DAEMON_NOISE_JOB_H
 #define DAEMON_NOISE_JOB_H
 
-#include "daemon/feed.h"
+#include "daemon/chunks.h"
 #include "kernels/matched.h"
 #include "kernels/noise.h"
 

@@ -192,6 +192,27 @@ static void parse_interpolate(struct params *p, struct stage_spec *stage)
 	stage->p = params_real(p, "p", 1.3, 0, true, 100);
 }
 
+/* How the matrix is measured; without `mode` that depends on whether one comes with the request. */
+static void parse_whiten(struct params *p, struct stage_spec *stage)
+{
+	static const char *const modes[] = { "global", "local", NULL };
+	struct stage_fit *fit = &stage->fit;
+	fit->wanted = params_has(p, "mode");
+	fit->local = params_word(p, "mode", modes, 0) == 1;
+	fit->radius_um = params_real(p, "radius_um", 100, 0, false, 1e30);
+	fit->mean = params_bool(p, "apply_mean", false);
+	fit->eps = params_real(p, "eps", 0, 0, true, 1e30);
+	fit->seed = (uint64_t)params_int(p, "seed", 0, 0, INT64_MAX);
+}
+
+static void parse_zscore(struct params *p, struct stage_spec *stage)
+{
+	static const char *const modes[] = { "median+mad", "mean+std", NULL };
+	stage->fit.wanted = true;
+	stage->fit.robust = params_word(p, "mode", modes, 0) == 0;
+	stage->fit.seed = (uint64_t)params_int(p, "seed", 0, 0, INT64_MAX);
+}
+
 static const struct kind {
 	const char *name;
 	void (*parse)(struct params *p, struct stage_spec *stage);
@@ -210,7 +231,8 @@ static const struct kind {
 	[STAGE_BLANK_SATURATION] = { "blank_saturation", parse_saturation },
 	[STAGE_SILENCE] = { "silence", parse_silence },
 	[STAGE_INTERPOLATE] = { "interpolate", parse_interpolate },
-	[STAGE_WHITEN] = { "whiten", parse_nothing },
+	[STAGE_WHITEN] = { "whiten", parse_whiten },
+	[STAGE_ZSCORE] = { "zscore", parse_zscore },
 };
 
 void preprocess_fini(struct pipeline_spec *spec)
@@ -223,6 +245,7 @@ void preprocess_fini(struct pipeline_spec *spec)
 		free((void *)s->group_sizes);
 		free((void *)s->gain.at);
 		free((void *)s->value.at);
+		free((void *)s->matrix);
 		*s = (struct stage_spec){ .kind = s->kind };
 	}
 }

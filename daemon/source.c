@@ -138,6 +138,12 @@ void source_close(struct source *s)
 	memset(s, 0, sizeof *s);
 }
 
+void source_scale(const struct source *s, struct pipeline_spec *spec)
+{
+	spec->gain = s->recording->gains_uv;
+	spec->offset = s->recording->offsets_uv;
+}
+
 int64_t source_frames(const struct source *s, size_t segment)
 {
 	return s->recording ? s->recording->segments[segment].nframes : (int64_t)s->array->shape[0];

@@ -40,6 +40,9 @@ enum status source_open(struct source *s, struct error *e);
 enum status source_open_pieces(struct source *s, struct error *e);
 void source_close(struct source *s);
 
+/* Lets the spec's frames be microvolts. s is an open recording. */
+void source_scale(const struct source *s, struct pipeline_spec *spec);
+
 /* Cuts the parts into ones of at most `nframes`, counted from where each begins. */
 enum status source_cut(struct source *s, int64_t nframes, struct error *e);
 

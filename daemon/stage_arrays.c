@@ -10,7 +10,8 @@
 
 static bool needs_locations(const struct stage_spec *s)
 {
-	return (s->kind == STAGE_COMMON_REFERENCE && s->scope == REFERENCE_LOCAL) || s->kind == STAGE_INTERPOLATE;
+	return (s->kind == STAGE_COMMON_REFERENCE && s->scope == REFERENCE_LOCAL) || s->kind == STAGE_INTERPOLATE ||
+	       (s->kind == STAGE_WHITEN && s->fit.local);
 }
 
 static bool needs_shift(const struct stage_spec *s)
@@ -139,6 +140,12 @@ enum status stage_arrays_read(struct source *s, struct pipeline_spec *spec, stru
 		spec->offset_uv = s->recording->offsets_uv;
 	}
 	return status;
+}
+
+enum status stage_arrays_locate(struct source *s, struct pipeline_spec *spec, struct error *e)
+{
+	enum status status = s->arrays.locations ? STATUS_OK : read_locations(s, e);
+	return status ? status : stage_arrays_read(s, spec, e);
 }
 
 void stage_arrays_free(struct stage_arrays *a)

@@ -21,6 +21,9 @@ struct stage_arrays {
 
 /* Reads those that the spec's stages need into s->arrays, once, and lets the spec point to them. s is open. May copy from the client. */
 enum status stage_arrays_read(struct source *s, struct pipeline_spec *spec, struct error *e);
+
+/* The locations for other purposes than stages: those of the request, or of the recording, or none. After stage_arrays_read. */
+enum status stage_arrays_locate(struct source *s, struct pipeline_spec *spec, struct error *e);
 void stage_arrays_free(struct stage_arrays *a);
 
 #endif

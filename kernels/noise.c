@@ -135,7 +135,7 @@ struct job {
 	const struct slab *slab;
 	size_t npieces, stride; /* floats of a channel's row */
 	char *scratch;
-	float *level;
+	float *center, *level;  /* [nchannels]; center may be NULL */
 	struct loops loops;
 };
 
@@ -180,16 +180,21 @@ static double mean_of(const float *x, size_t n, double centre, bool squares)
 	return sum[0] / (double)n;
 }
 
-static float level_of(const struct job *job, float *x, size_t n, float *buffer[2])
+static float level_of(const struct job *job, float *x, size_t n, float *buffer[2], float *center)
 {
 	const struct loops *f = &job->loops;
+	*center = 0;
 	if (job->method == NOISE_RMS)
 		return (float)sqrt(mean_of(x, n, 0, true));
-	if (job->method == NOISE_STD)
-		return (float)sqrt(mean_of(x, n, mean_of(x, n, 0, false), true));
-	const float m = job->method == NOISE_MAD ? median(f, x, n, buffer) : 0;
-	if (f->deviations(x, n, m))
-		return NAN; /* infinities on both sides, or m itself infinite */
+	if (job->method == NOISE_STD) {
+		const double mean = mean_of(x, n, 0, false);
+		*center = (float)mean;
+		return (float)sqrt(mean_of(x, n, mean, true));
+	}
+	if (job->method == NOISE_MAD)
+		*center = median(f, x, n, buffer);
+	if (f->deviations(x, n, *center))
+		return NAN; /* infinities on both sides, or the median itself infinite */
 	return median(f, x, n, buffer) / (float)noise_scale(job->method);
 }
 
@@ -203,18 +208,28 @@ static void run_piece(void *arg, size_t piece)
 	for (size_t tile = piece; tile < slab->ntiles; tile += job->npieces) {
 		size_t left = slab->nchannels - tile * LANES, nlanes = left < LANES ? left : LANES;
 		unsigned nan = job->loops.transpose(slab_at(slab, tile, 0), n, rows, job->stride);
-		for (size_t lane = 0; lane < nlanes; lane++)
+		for (size_t lane = 0; lane < nlanes; lane++) {
+			float center = NAN;
 			job->level[tile * LANES + lane] =
-				nan >> lane & 1 ? NAN : level_of(job, rows + lane * job->stride, n, buffer);
+				nan >> lane & 1 ? NAN : level_of(job, rows + lane * job->stride, n, buffer, &center);
+			if (job->center)
+				job->center[tile * LANES + lane] = center;
+		}
 	}
 }
 
 enum status noise_level(enum noise_method method, const struct slab *slab, const struct executor *ex, void *scratch, float *level)
 {
+	return noise_center_level(method, slab, ex, scratch, NULL, level);
+}
+
+enum status noise_center_level(enum noise_method method, const struct slab *slab, const struct executor *ex, void *scratch, float *center,
+			       float *level)
+{
 	if (slab->nframes == 0)
 		return STATUS_INVALID;
 	struct job job = {
-		method, slab, npieces(slab, ex), row_floats(slab->nframes), scratch, level,
+		method, slab, npieces(slab, ex), row_floats(slab->nframes), scratch, center, level,
 		{ ISA_PICK(noise_transpose), ISA_PICK(noise_deviations), ISA_PICK(noise_split), ISA_PICK(noise_rank) },
 	};
 	ex->run(ex->ctx, job.npieces, run_piece, &job);

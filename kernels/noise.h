@@ -29,6 +29,10 @@ double noise_scale(enum noise_method method);
  *   scratch  noise_scratch(slab) bytes, 64-byte aligned
  * STATUS_INVALID for a slab without frames. O(nframes) a channel. */
 enum status noise_level(enum noise_method method, const struct slab *slab, const struct executor *ex, void *scratch, float *level);
+
+/* The same, and to center [nchannels] what the level is measured from: the median (MAD), the mean (STD, rounded to f32), otherwise 0. */
+enum status noise_center_level(enum noise_method method, const struct slab *slab, const struct executor *ex, void *scratch, float *center,
+			       float *level);
 size_t noise_scratch(const struct slab *slab, const struct executor *ex);
 
 /* Starts of the chunks SpikeInterface would draw: numpy.random.default_rng(seed).integers(margin, num_frames - chunk - margin, size=nchunks,

@@ -43,7 +43,7 @@
 enum stage_kind {
 	STAGE_BANDPASS, STAGE_HIGHPASS, STAGE_LOWPASS, STAGE_BANDSTOP, STAGE_NOTCH,
 	STAGE_COMMON_REFERENCE, STAGE_PHASE_SHIFT, STAGE_NEO, STAGE_SCALE, STAGE_CENTER, STAGE_BLANK, STAGE_BLANK_SATURATION,
-	STAGE_SILENCE, STAGE_INTERPOLATE, STAGE_WHITEN,
+	STAGE_SILENCE, STAGE_INTERPOLATE, STAGE_WHITEN, STAGE_ZSCORE,
 	STAGE_KINDS
 };
 enum reference_operator { REFERENCE_MEDIAN, REFERENCE_AVERAGE };
@@ -61,6 +61,15 @@ struct channel_list {
 struct channel_values {
 	size_t n;                        /* 1 or nchannels */
 	const double *at;
+};
+
+/* How a stage's numbers are to be measured on the data, before there is a pipeline: pipelines look at the numbers only. */
+struct stage_fit {
+	bool wanted;
+	bool robust;                     /* zscore: median and MAD, otherwise mean and standard deviation */
+	bool local, mean;                /* whiten: of the channels around each; take the mean away */
+	double radius_um, eps;           /* whiten: how far around; eps 0: by SpikeInterface's rule */
+	uint64_t seed;
 };
 
 /* What a pointer leads to is read by pipeline_new and pipeline_bytes only. */
@@ -87,12 +96,14 @@ struct stage_spec {
 
 	/* Others */
 	double window_ms;                /* neo: of the smoothing, 0: none */
-	struct channel_values gain;      /* scale */
-	struct channel_values value;     /* scale: the offset; center: what is taken away; blank, blank_saturation: what is put in */
+	struct channel_values gain;      /* scale, zscore */
+	struct channel_values value;     /* scale, zscore: the offset; center, whiten: what is taken away; blank, blank_saturation: what is put in */
 	double level, slope, fraction;   /* blank, blank_saturation; slope 0: not looked at */
 	bool microvolts;                 /* level and slope are, otherwise in the unit of the samples */
 	double before_ms, after_ms;      /* blank_saturation */
 	double sigma_um, p;              /* interpolate; sigma 0: from the locations */
+	const double *matrix;            /* whiten: [nchannels][nchannels] if it was measured; otherwise the pipeline's */
+	struct stage_fit fit;            /* whiten, zscore */
 };
 
 struct pipeline_spec {

@@ -23,6 +23,7 @@ static const struct stage_type *const types[STAGE_KINDS] = {
 	[STAGE_SILENCE] = &stage_silence,
 	[STAGE_INTERPOLATE] = &stage_interpolate,
 	[STAGE_WHITEN] = &stage_whiten,
+	[STAGE_ZSCORE] = &stage_zscore,
 };
 
 const struct stage_type *stage_type_of(enum stage_kind kind)

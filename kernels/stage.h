@@ -93,6 +93,7 @@ enum status stage_table(struct plan_stage *p, size_t stage, size_t count, size_t
 
 /* The rows of the table in stage.c. */
 extern const struct stage_type stage_bandpass, stage_highpass, stage_lowpass, stage_bandstop, stage_notch, stage_common_reference,
-	stage_phase_shift, stage_neo, stage_scale, stage_center, stage_blank, stage_blank_saturation, stage_silence, stage_interpolate, stage_whiten;
+	stage_phase_shift, stage_neo, stage_scale, stage_center, stage_blank, stage_blank_saturation, stage_silence, stage_interpolate, stage_whiten,
+	stage_zscore;
 
 #endif

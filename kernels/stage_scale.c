@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Scale: y = x * gain + offset in f32, two roundings. Center: y = x - value.
+ * Scale: y = x * gain + offset in f32, two roundings; z-scores likewise, with numbers that were measured. Center: y = x - value.
  */
 #include "kernels/values.h"
 
@@ -16,6 +16,8 @@ static enum status plan(struct plan_stage *p, const struct pipeline_spec *spec, 
 	const struct stage_spec *s = &spec->stages[i];
 	bool center = s->kind == STAGE_CENTER;
 	(void)grid;
+	if (s->kind == STAGE_ZSCORE && !s->gain.n)
+		return stage_wrong(e, i, "stage", NULL, "the numbers of a zscore were not measured");
 	enum status status = stage_table(p, i, 2 * values_lanes(p), sizeof(float), e);
 	if (!status && !center)
 		status = values_spread(p, &s->gain, 1, i, "gain", p->table, e);
@@ -45,4 +47,5 @@ static void center(const struct plan_stage *p, float *x, size_t tile_stride, siz
 }
 
 const struct stage_type stage_scale = { .name = "scale", .form = form, .plan = plan, .frames = scale };
+const struct stage_type stage_zscore = { .name = "zscore", .form = form, .plan = plan, .frames = scale };
 const struct stage_type stage_center = { .name = "center", .form = form, .plan = plan, .frames = center };

@@ -6,6 +6,7 @@
 #include "daemon/daemon.h"
 #include "daemon/detection.h"
 #include "daemon/feed.h"
+#include "daemon/fit_job.h"
 #include "daemon/neighbours.h"
 #include "daemon/noise_job.h"
 #include "daemon/operations/operations.h"
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum phase { PHASE_OPEN, PHASE_START, PHASE_NOISE, PHASE_SEEK, PHASE_PEAKS, PHASE_SNIPPETS, PHASE_WRITE };
+enum phase { PHASE_OPEN, PHASE_FIT, PHASE_START, PHASE_NOISE, PHASE_SEEK, PHASE_PEAKS, PHASE_SNIPPETS, PHASE_WRITE };
 
 enum { DETECT_FRAMES = 8192 }; /* a detector step, at most */
 
@@ -28,6 +29,7 @@ struct detect {
 	struct output output;          /* the result file, if one is wanted */
 
 	enum phase phase;
+	struct fit_job *fit;
 	struct feed *feed;
 	struct noise_job *noise;
 	struct detector *detector;     /* or */
@@ -139,7 +141,6 @@ static enum status cut_into_chunks(struct detect *d, struct error *e)
 	const int64_t chunk = d->asked.chunk ? d->asked.chunk : (int64_t)d->source.fs_hz > 0 ? (int64_t)d->source.fs_hz : 1;
 	struct pipeline_spec spec = d->asked.spec;
 	spec.fs_hz = d->source.fs_hz;
-	d->asked.spec.exact = true;
 	d->asked.spec.piece_frames = pipeline_piece(&spec, (size_t)(chunk + 2 * margin_of(d)));
 	return source_cut(&d->source, chunk, e);
 }
@@ -379,7 +380,8 @@ static void reply(struct detect *d, struct request *r)
 
 static enum step open_source(struct detect *d, struct request *r)
 {
-	d->phase = PHASE_START;
+	d->phase = PHASE_FIT;
+	d->asked.spec.exact = d->asked.compat;
 	if (source_open(&d->source, &r->error) != STATUS_OK || detection_locations(&d->asked, &d->source, r, &d->locations) != STATUS_OK)
 		return STEP_DONE;
 	if (!d->output.file)
@@ -403,6 +405,8 @@ enum step detect_step(struct request *r, const struct executor *ex)
 	enum status status = STATUS_OK;
 	enum step step;
 	bool done = true;
+	if (d->phase == PHASE_FIT && fit_job_waits(d->fit, ex, &step, &r->error))
+		return step;
 	if (d->phase == PHASE_NOISE && noise_job_waits(d->noise, ex, &step, &r->error))
 		return step;
 	if (d->phase == PHASE_PEAKS && feed_waits(d->feed, ex, &step, &r->error))
@@ -410,6 +414,11 @@ enum step detect_step(struct request *r, const struct executor *ex)
 	switch (d->phase) {
 	case PHASE_OPEN:
 		return open_source(d, r);
+	case PHASE_FIT:
+		status = fit_job_step(&d->fit, &d->source, &d->asked.spec, ex, &done, &r->error);
+		if (done)
+			d->phase = PHASE_START;
+		break;
 	case PHASE_START:
 		status = start(d, r, ex);
 		d->phase = PHASE_NOISE;
@@ -458,6 +467,7 @@ void detect_end(struct request *r)
 	output_close(&d->output);
 	feed_free(d->feed);
 	noise_job_free(d->noise);
+	fit_job_free(d->fit);
 	detector_free(d->detector);
 	matched_free(d->matched);
 	matched_filter_free(d->filter);

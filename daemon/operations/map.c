@@ -8,6 +8,7 @@
 #include "daemon/arguments.h"
 #include "daemon/daemon.h"
 #include "daemon/feed.h"
+#include "daemon/fit_job.h"
 #include "daemon/operations/map_results.h"
 #include "daemon/operations/operations.h"
 #include "daemon/preprocess.h"
@@ -24,7 +25,6 @@ struct map {
 	struct request *request;
 	struct source source;
 	struct pipeline_spec spec;
-	double *gain, *offset;           /* microvolts, or NULL */
 	bool scaled, through_pipeline;
 	enum dtype dtype;                /* of the traces the kernel gets */
 	struct program_spec program;
@@ -34,7 +34,8 @@ struct map {
 	struct argument types[ARGUMENTS_MAX + 1];
 	struct transfer transfer;
 
-	enum { MAP_PROGRAM, MAP_OPEN, MAP_START, MAP_FETCH, MAP_GATHER, MAP_RUN } phase;
+	enum { MAP_PROGRAM, MAP_OPEN, MAP_FIT, MAP_START, MAP_FETCH, MAP_GATHER, MAP_RUN } phase;
+	struct fit_job *fit;
 	struct feed *feed;
 	size_t first, count, group;      /* channels of the present group; of a full one */
 	int64_t at;                      /* frames of the group gathered so far */
@@ -135,22 +136,6 @@ static size_t nframes(const struct map *m)
 	return (size_t)source_total(&m->source);
 }
 
-static enum status make_feed(struct map *m, struct error *e)
-{
-	size_t n = m->source.nchannels;
-	if (m->scaled) {
-		m->gain = malloc(n * sizeof *m->gain);
-		m->offset = malloc(n * sizeof *m->offset);
-		if (!m->gain || !m->offset)
-			return no_memory(e);
-		memcpy(m->gain, m->source.recording->gains_uv, n * sizeof *m->gain);
-		memcpy(m->offset, m->source.recording->offsets_uv, n * sizeof *m->offset);
-		m->spec.gain = m->gain;
-		m->spec.offset = m->offset;
-	}
-	return feed_new(&m->feed, &m->source, &m->spec, e);
-}
-
 static enum status start(struct map *m, struct error *e)
 {
 	const struct source *s = &m->source;
@@ -169,7 +154,7 @@ static enum status start(struct map *m, struct error *e)
 	m->block = m->through_pipeline ? NULL : malloc(m->block_frames * source_frame_bytes(s) + 64);
 	if (!m->traces || (!m->through_pipeline && !m->block))
 		return no_memory(e);
-	enum status status = m->through_pipeline ? make_feed(m, e) : STATUS_OK;
+	enum status status = m->through_pipeline ? feed_new(&m->feed, &m->source, &m->spec, e) : STATUS_OK;
 	if (!status)
 		status = map_results_init(&m->results, m->ticket.compiled->program->function, s->nchannels, e);
 	if (!status)
@@ -312,6 +297,8 @@ enum step map_step(struct request *r, const struct executor *ex)
 	enum status status = STATUS_OK;
 	enum step step;
 	bool finished;
+	if (m->phase == MAP_FIT && fit_job_waits(m->fit, ex, &step, &r->error))
+		return step;
 	if (m->phase == MAP_GATHER && m->sought && feed_waits(m->feed, ex, &step, &r->error))
 		return step;
 	switch (m->phase) {
@@ -321,7 +308,14 @@ enum step map_step(struct request *r, const struct executor *ex)
 		return status ? STEP_DONE : STEP_IO;
 	case MAP_OPEN:
 		status = source_open(&m->source, &r->error);
-		m->phase = MAP_START;
+		if (!status && m->scaled)
+			source_scale(&m->source, &m->spec);
+		m->phase = MAP_FIT;
+		break;
+	case MAP_FIT:
+		status = fit_job_step(&m->fit, &m->source, &m->spec, ex, &finished, &r->error);
+		if (finished)
+			m->phase = MAP_START;
 		break;
 	case MAP_START: status = start(m, &r->error); break;
 	case MAP_FETCH:
@@ -352,13 +346,12 @@ void map_end(struct request *r)
 	struct map *m = r->state;
 	source_close(&m->source);
 	feed_free(m->feed);
+	fit_job_free(m->fit);
 	programs_release(r->daemon->programs, &m->ticket);
 	program_spec_fini(&m->program);
 	arguments_free(&m->arguments);
 	free(m->given);
 	map_results_free(&m->results);
-	free(m->gain);
-	free(m->offset);
 	free(m->traces);
 	free(m->block);
 	preprocess_fini(&m->spec);

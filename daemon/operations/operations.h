@@ -31,6 +31,10 @@ enum step reduce_begin(struct request *r);
 enum step reduce_step(struct request *r, const struct executor *ex);
 void reduce_end(struct request *r);
 
+enum step bad_channels_begin(struct request *r);
+enum step bad_channels_step(struct request *r, const struct executor *ex);
+void bad_channels_end(struct request *r);
+
 /* call.c: also evaluate, a call of an expression */
 enum step call_begin(struct request *r);
 enum step evaluate_begin(struct request *r);

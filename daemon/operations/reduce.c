@@ -7,6 +7,7 @@
 #include "kernels/reduce.h"
 #include "daemon/daemon.h"
 #include "daemon/feed.h"
+#include "daemon/fit_job.h"
 #include "daemon/noise_job.h"
 #include "daemon/operations/operations.h"
 #include "daemon/preprocess.h"
@@ -16,13 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum phase { PHASE_OPEN, PHASE_START, PHASE_MAD, PHASE_BLOCKS, PHASE_CUMSUM };
+enum phase { PHASE_OPEN, PHASE_FIT, PHASE_START, PHASE_MAD, PHASE_BLOCKS, PHASE_CUMSUM };
 enum { GROUP_BLOCKS = 64, GROUP_BYTES = 64 << 20 };
 
 struct reduction {
 	struct source source;
 	struct pipeline_spec spec;
-	double *gain, *offset;          /* microvolts, or NULL */
 	const json_t *names;
 	unsigned ops;
 	bool want_mad, want_cumsum, want_bins, scaled, through_pipeline;
@@ -32,6 +32,7 @@ struct reduction {
 	uint64_t seed;
 
 	enum phase phase;
+	struct fit_job *fit;
 	struct feed *feed;
 	struct noise_job *noise;
 	double *mad;                    /* [nchannels] */
@@ -119,29 +120,13 @@ enum step reduce_begin(struct request *r)
 	if (!d->source.array)
 		return STEP_IO;
 	/* Nothing to wait for: an array is there already. */
-	d->phase = PHASE_START;
+	d->phase = PHASE_FIT;
 	return source_open(&d->source, &r->error) == STATUS_OK ? STEP_COMPUTE : STEP_DONE;
 }
 
 static enum status no_memory(struct error *e)
 {
 	return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
-}
-
-static enum status prepare_scale(struct reduction *d, struct error *e)
-{
-	size_t n = d->source.nchannels;
-	if (!d->scaled)
-		return STATUS_OK;
-	d->gain = malloc(n * sizeof *d->gain);
-	d->offset = malloc(n * sizeof *d->offset);
-	if (!d->gain || !d->offset)
-		return no_memory(e);
-	memcpy(d->gain, d->source.recording->gains_uv, n * sizeof *d->gain);
-	memcpy(d->offset, d->source.recording->offsets_uv, n * sizeof *d->offset);
-	d->spec.gain = d->gain;
-	d->spec.offset = d->offset;
-	return STATUS_OK;
 }
 
 static size_t row_bytes(const struct reduction *d)
@@ -190,9 +175,7 @@ static enum status start(struct reduction *d, struct error *e)
 	d->parts = calloc(s->nparts * s->nchannels, sizeof *d->parts);
 	if (!d->frames || !d->moments || !d->parts)
 		return no_memory(e);
-	enum status status = prepare_scale(d, e);
-	if (!status)
-		status = prepare_bins(d, e);
+	enum status status = prepare_bins(d, e);
 	if (!status && d->through_pipeline)
 		status = feed_new(&d->feed, s, &d->spec, e);
 	if (!status && d->want_mad)
@@ -432,6 +415,8 @@ enum step reduce_step(struct request *r, const struct executor *ex)
 	enum status status = STATUS_OK;
 	enum step step;
 	bool done = true;
+	if (d->phase == PHASE_FIT && fit_job_waits(d->fit, ex, &step, &r->error))
+		return step;
 	if (d->phase == PHASE_MAD && noise_job_waits(d->noise, ex, &step, &r->error))
 		return step;
 	if (d->phase == PHASE_BLOCKS && feed_waits(d->feed, ex, &step, &r->error))
@@ -439,7 +424,14 @@ enum step reduce_step(struct request *r, const struct executor *ex)
 	switch (d->phase) {
 	case PHASE_OPEN:
 		status = source_open(&d->source, &r->error);
-		d->phase = PHASE_START;
+		if (!status && d->scaled)
+			source_scale(&d->source, &d->spec);
+		d->phase = PHASE_FIT;
+		break;
+	case PHASE_FIT:
+		status = fit_job_step(&d->fit, &d->source, &d->spec, ex, &done, &r->error);
+		if (done)
+			d->phase = PHASE_START;
 		break;
 	case PHASE_START:
 		status = start(d, &r->error);
@@ -474,8 +466,7 @@ void reduce_end(struct request *r)
 	source_close(&d->source);
 	feed_free(d->feed);
 	noise_job_free(d->noise);
-	free(d->gain);
-	free(d->offset);
+	fit_job_free(d->fit);
 	free(d->mad);
 	free(d->frames);
 	free(d->moments);

@@ -12,6 +12,7 @@ const struct operation operations[] = {
 	{ "read", ROLE_COMPUTE, CLASS_INTERACTIVE, read_begin, read_step, read_end },
 	{ "detect", ROLE_COMPUTE, CLASS_INTERACTIVE, detect_begin, detect_step, detect_end },
 	{ "reduce", ROLE_COMPUTE, CLASS_INTERACTIVE, reduce_begin, reduce_step, reduce_end },
+	{ "bad_channels", ROLE_COMPUTE, CLASS_INTERACTIVE, bad_channels_begin, bad_channels_step, bad_channels_end },
 	{ "compile", ROLE_COMPUTE, CLASS_INTERACTIVE, compile_begin, compile_step, compile_end },
 	{ "call", ROLE_COMPUTE, CLASS_INTERACTIVE, call_begin, call_step, call_end },
 	{ "evaluate", ROLE_COMPUTE, CLASS_INTERACTIVE, evaluate_begin, call_step, call_end },

@@ -335,7 +335,7 @@ def test_whiten_again_with_another_matrix(client, nwb):
 @pytest.mark.parametrize("stage,field", [
     (dict(stage="phase_shift"), "inter_sample_shift"), (spiked.phase_shift([0, 0, 0]), "inter_sample_shift"),
     (spiked.phase_shift([0, 0, 0, 2]), "inter_sample_shift"), (spiked.phase_shift([0, 0, 0, np.nan]), "inter_sample_shift"),
-    (dict(stage="whiten"), "whiten_matrix"), (spiked.whiten(np.ones((4, 3))), "whiten_matrix"), (dict(stage="blank"), "preprocess[0].level"),
+    (spiked.whiten(np.ones((4, 3))), "whiten_matrix"), (dict(stage="blank"), "preprocess[0].level"),
     (dict(stage="blank", level=3, unit="mV"), "preprocess[0].unit"), (dict(stage="blank", level=3, unit="uV"), "preprocess[0].unit"),
     (dict(stage="blank", level=3, value=[1, 2]), "preprocess[0].value"), (dict(stage="blank", level=3, value="1"), "preprocess[0].value"),
     (dict(stage="blank", level=3, value=[]), "preprocess[0].value"), (dict(stage="blank", level=-3), "preprocess[0].level"),

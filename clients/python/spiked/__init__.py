@@ -65,6 +65,7 @@ from .stages import (
     scale,
     silence,
     whiten,
+    zscore,
 )
 from .wire import PEAK_DTYPE
 
@@ -88,8 +89,8 @@ __all__ = [
     "PEAK_DTYPE", "ProtocolError", "Recording", "Segment", "SpikedError", "TooLarge", "TypingError", "Unavailable", "UnknownName", "Unreachable",
     "Unsupported", "VariableUnset", "asarray", "bandpass", "bandstop", "blank", "blank_saturation", "center", "common_reference", "connect",
     "detect_number_of_cores", "disassemble", "empty", "evaluate", "get_num_threads", "highpass", "interpolate", "jit", "launch", "lowpass", "neo",
-    "njit", "notch", "phase_shift", "prange", "print_versions", "re_evaluate", "scale", "set_num_threads", "silence", "use", "validate", "whiten",
-    "zeros",
+    "njit", "notch", "phase_shift", "prange", "print_versions", "re_evaluate", "scale", "set_num_threads", "silence", "use", "validate", "whiten", "zeros",
+    "zscore",
 ]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from . import mapping
 from .params import (detection_params, locations_array, noise_array, peaks_and_extras, prototype_array, reduction_params, snippet_params,
                      stage_arrays)
-from .stages import Stage
+from .stages import Stage, split
 
 if TYPE_CHECKING:
     from .client import Client
@@ -77,7 +77,7 @@ class Recording:
         return params
 
     def read(self, start: Optional[int] = None, stop: Optional[int] = None, channels: Optional[Sequence[int]] = None, scaled: bool = False, *,
-             recorded: bool = False, segment: int = 0, timeout: Optional[float] = None) -> Any:
+             recorded: bool = False, preprocess: Sequence[Stage] = (), segment: int = 0, timeout: Optional[float] = None) -> Any:
         """Frames as an array (frames, channels).
 
         Parameters
@@ -91,6 +91,9 @@ class Recording:
         recorded : bool
             Return a pair: the frames, and a bool array of the same shape that says which samples were recorded. All were, except where the
             device kept pieces around events only (``description["storage"]`` is ``"sparse"``); the others hold the channel's noise mean.
+        preprocess : sequence of stages
+            Those of `spiked.stages`, `bandpass` and others, applied in order to all channels, before `start`, `stop` and `channels` cut: a part
+            has the bits it has in the whole. float32, in the unit of the stored values unless `scaled`.
         """
         params = self._params(segment, start, stop)
         params["scaled"] = bool(scaled)
@@ -98,7 +101,9 @@ class Recording:
             params["recorded"] = True
         if channels is not None:
             params["channels"] = [int(c) for c in channels]
-        arrays = self._client._call("read", params, timeout=timeout)[1]
+        if preprocess:
+            params["preprocess"] = split(preprocess)[0]
+        arrays = self._client._call("read", params, stage_arrays(preprocess), timeout=timeout)[1]
         return (arrays["traces"], arrays["recorded"]) if recorded else arrays["traces"]
 
     def detect_peaks(self, method: str = "by_channel", peak_sign: str = "neg", detect_threshold: float = 5.0, exclude_sweep_ms: float = 1.0, *,
@@ -195,6 +200,45 @@ class Recording:
     def noise_levels(self, preprocess: Sequence[Stage] = (), seed: int = 0, timeout: Optional[float] = None) -> np.ndarray:
         """Noise level of each channel (centred MAD, raw units of the preprocessed traces), array (channels,)."""
         return self.reduce("mad", preprocess=preprocess, seed=seed, timeout=timeout)
+
+    def detect_bad_channels(self, method: str = "coherence+psd", *, preprocess: Sequence[Stage] = (), channel_locations: Any = None,
+                            channel_filters: Optional[Sequence[str]] = None, seed: int = 0, timeout: Optional[float] = None,
+                            **options: Any) -> Tuple[List[str], np.ndarray]:
+        """Channels that are dead, noisy or outside the brain: SpikeInterface's `detect_bad_channels`, by its code's rules.
+
+        Parameters
+        ----------
+        method : {"coherence+psd", "std", "mad", "neighborhood_r2"}
+            ``"coherence+psd"``: the International Brain Laboratory's, in microvolts. ``"std"``, ``"mad"``: channels that vary more than
+            ``std_mad_threshold`` times the median channel. ``"neighborhood_r2"``: correlation with the median of the channels around (for LFP).
+        preprocess : sequence of stages
+            If there is no filter among them, a high-pass is put behind them.
+        channel_locations : array (channels, 2 or 3), optional
+            Micrometres; default: the recording's.
+        channel_filters : sequence of str, optional
+            Return only the ids of channels with these labels.
+        seed : int
+            Of the random chunks.
+        **options
+            As SpikeInterface's, with its defaults: std_mad_threshold 5, psd_hf_threshold 0.02 (uV^2/Hz), dead_channel_threshold -0.5,
+            noisy_channel_threshold 1, outside_channel_threshold -0.75, outside_channels_location "top", n_neighbors 11, nyquist_threshold 0.8,
+            welch_window_ms 10, chunk_duration_s 0.3, num_random_chunks 100, highpass_filter_cutoff 300, neighborhood_r2_threshold 0.9,
+            neighborhood_r2_radius_um 30; and ``filtered=True``: the file holds filtered data, no high-pass is needed.
+
+        Returns
+        -------
+        ids : list of str
+            Of the bad channels.
+        labels : array of str (channels,)
+            ``"good"``, ``"dead"``, ``"noise"``, ``"out"``. ``np.flatnonzero(labels != "good")`` are the indices that `silence`, `interpolate` and
+            ``common_reference(excluded=...)`` take.
+        """
+        params = {**self._name, "method": method, "seed": int(seed), "preprocess": split(preprocess)[0], **options}
+        arrays = {**stage_arrays(preprocess), **locations_array(channel_locations)}
+        codes = self._client._call("bad_channels", params, arrays, timeout)[1]["labels"]
+        labels = np.array(["good", "dead", "noise", "out"])[codes]
+        wanted = ("dead", "noise", "out") if channel_filters is None else tuple(channel_filters)
+        return [i for i, label in zip(self.channel_ids, labels) if label in wanted], labels
 
     def reduce(self, operations: Union[str, Sequence[str]], *, threshold: Optional[float] = None, preprocess: Sequence[Stage] = (), scaled: bool = False,
                seed: int = 0, bin_ms: Optional[float] = None, segment: Optional[int] = None, start: Optional[int] = None,

@@ -219,9 +219,51 @@ def interpolate(channels: Sequence[int], sigma_um: Optional[float] = None, p: fl
     return out
 
 
-def whiten(matrix: Any) -> Stage:
-    """Multiply each frame by a matrix (channels, channels): ``x @ matrix``, in float32."""
-    return {"stage": "whiten", "whiten_matrix": np.ascontiguousarray(matrix, dtype="<f8")}
+def whiten(matrix: Any = None, *, mode: str = "global", radius_um: float = 100.0, apply_mean: bool = False, eps: Optional[float] = None, seed: int = 0,
+           channel_locations: Any = None) -> Stage:
+    """Multiply each frame by a matrix (channels, channels), ``x @ matrix``, in float32: the one that is given, or the whitening matrix of the data.
+
+    Parameters
+    ----------
+    matrix : array (channels, channels), optional
+        Default: measured, as SpikeInterface's `whiten` does, on 20 random chunks of 0.5 s in each segment of what the stages before this one give. The
+        other parameters say how.
+    mode : {"global", "local"}
+        From the covariance of all channels (up to 1024), or for each channel from that of those around it.
+    radius_um : float
+        ``"local"``: how far around, micrometres.
+    apply_mean : bool
+        Take the mean of each channel away first.
+    eps : float, optional
+        Added to the eigenvalues of the covariance. Default: SpikeInterface's 1e-16, but 1e-3 of the median of x^2 where that is below 1. After a reference by
+        ``"average"`` over all channels the covariance is singular: give an `eps` of some hundredths of the noise squared.
+    seed : int
+    channel_locations : array (channels, 2 or 3), optional
+        ``"local"``: micrometres; default: the recording's.
+    """
+    if matrix is not None:
+        return {"stage": "whiten", "whiten_matrix": np.ascontiguousarray(matrix, dtype="<f8")}
+    out: Stage = {"stage": "whiten", "mode": mode, "apply_mean": bool(apply_mean), "seed": int(seed)}
+    if mode == "local":
+        out["radius_um"] = float(radius_um)
+    if eps is not None:
+        out["eps"] = float(eps)
+    if channel_locations is not None:
+        out["channel_locations"] = np.ascontiguousarray(channel_locations, dtype="<f8")
+    return out
+
+
+def zscore(mode: str = "median+mad", seed: int = 0) -> Stage:
+    """Each channel in units of its noise: (x - median) / MAD, or (x - mean) / standard deviation.
+
+    Parameters
+    ----------
+    mode : {"median+mad", "mean+std"}
+        Measured on 20 random chunks of 0.5 s in each segment, behind each other, of what the stages before this one give (SpikeInterface's `zscore`). MAD is
+        that of noise levels: median of |x - median| / 0.6744897501960817. A channel that never changes becomes 0.
+    seed : int
+    """
+    return {"stage": "zscore", "mode": mode, "seed": int(seed)}
 
 
 def split(stages: Sequence[Stage]) -> Tuple[List[Stage], Dict[str, np.ndarray]]:
