@@ -10,8 +10,6 @@
 #include "kernels/slab.h"
 #include "protocol/error.h"
 
-#include <stdbool.h>
-
 struct magnitudes;
 enum status magnitudes_new(struct magnitudes **out, size_t nworkers, struct error *e);
 void magnitudes_free(struct magnitudes *m);
