@@ -81,7 +81,7 @@ _LATER = {
     "set_num_threads": "threads",
 }
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AssertionFailed", "Busy", "Cancelled", "Client", "ConnectionLost", "Corrupt", "Daemon", "DaemonStartError", "DeadlineExceeded", "Denied",
