@@ -92,7 +92,8 @@ size_t feed_bytes(const struct feed *f)
 void feed_seek(struct feed *f, size_t segment, int64_t start, int64_t stop, bool rough)
 {
 	int64_t nframes = source_frames(f->source, segment), from, to;
-	pipeline_span(&f->spec, start, stop, nframes, rough, &from, &to);
+	const bool piece = f->spec.piece_frames;
+	pipeline_span(&f->spec, start, stop, nframes, rough || piece, &from, &to);
 	f->segment = segment;
 	f->start = start;
 	f->stop = stop;
@@ -100,7 +101,10 @@ void feed_seek(struct feed *f, size_t segment, int64_t start, int64_t stop, bool
 	f->to = to;
 	f->nrest = 0;
 	f->flushing = false;
-	pipeline_reset(f->pipeline, from, nframes);
+	if (piece)
+		pipeline_reset_piece(f->pipeline, start, stop, nframes);
+	else
+		pipeline_reset(f->pipeline, from, nframes);
 }
 
 /* Frames to read now: up to the next multiple of the capacity, so that reads keep to whole rows of chunks. */

@@ -34,9 +34,28 @@ void pipeline_reset(struct pipeline *p, int64_t first_frame, int64_t segment_fra
 		/* The first block with a whole left margin; from the start of the segment that is the first block. */
 		if (first > 0)
 			first += (int64_t)r->block_stage->margin;
-		if (!p->pieces)
-			first = (first + grid - 1) / grid * grid;
+		first = (first + grid - 1) / grid * grid;
 		r->next = first;
+	}
+}
+
+/* From the last stage to the first, as SpikeInterface's chain asks for them. */
+void pipeline_reset_piece(struct pipeline *p, int64_t start, int64_t stop, int64_t segment_frames)
+{
+	pipeline_reset(p, 0, segment_frames);
+	for (size_t i = p->nreaches; i-- > 0;) {
+		struct reach *r = &p->reaches[i];
+		if (r->block_stage) {
+			r->next = start;
+			r->piece_end = stop;
+			start -= (int64_t)r->block_stage->margin;
+			stop += (int64_t)r->block_stage->margin;
+		}
+		for (size_t k = 0; k < r->nstages; k++)
+			start -= (int64_t)p->plan.stages[r->stage + k].settle;
+		start = start > 0 ? start : 0;
+		stop = stop < segment_frames ? stop : segment_frames;
+		r->first = start;
 	}
 }
 

@@ -20,9 +20,9 @@
  * (out->first_frame tells where the output begins); and when the frames end before segment_frames does, the blocks that would need
  * the rest do not come. pipeline_halo and pipeline_span say what to push. Causal stages are right only from frame 0 of the segment on.
  *
- * Pieces: with spec.piece_frames the pipeline does without the grid, as SpikeInterface does. What is pushed from a reset to the flush is one piece,
- * each stage of blocks takes all it gets of it at once, and gives what lies `margin` frames inside its ends (up to the ends where these are
- * the segment's). The frames then depend, within the filter's edge tolerance, on where the piece was cut. They come out at the flush.
+ * Pieces: with spec.piece_frames the pipeline does without the grid, as SpikeInterface does. What is pushed from pipeline_reset_piece to the flush is
+ * one piece. Each stage of blocks takes the frames that are wanted of it and `margin` more at both ends (up to those of the segment) at once, so the
+ * frames depend, within the filter's edge tolerance, on where the piece was cut. They come out at the flush.
  *
  * NaN and infinity: a zero-phase filter carries them to the whole block that has read one, a causal one to all that follows in that channel, a
  * reference or matrix to the channels of the frame that take part, a delay or smoothed energy as far as its taps reach. The invariant holds up
@@ -122,7 +122,7 @@ struct pipeline_spec {
 	int64_t segment_frames;          /* frames in the segment if known, else -1; only used to clip margins */
 	bool exact;                      /* SpikeInterface's arithmetic: int16 frames are integers again after each stage, filters are those of
 	                                    kernels/exact.h. For int16 and float32 frames without gain, and zero-phase filters */
-	size_t piece_frames;             /* most frames of a piece, with its margins; 0: the grid. Needs segment_frames in pipeline_reset */
+	size_t piece_frames;             /* most frames of a piece, with its margins; 0: the grid */
 };
 
 struct pipeline;
@@ -163,5 +163,8 @@ void pipeline_flush(struct pipeline *p, const struct executor *ex, struct slab *
 
 /* Back to the state after pipeline_new, for a segment (part) that starts at first_frame. */
 void pipeline_reset(struct pipeline *p, int64_t first_frame, int64_t segment_frames);
+
+/* The same for a piece of which [start, stop) is wanted; push what pipeline_span says, with causal stages settled. */
+void pipeline_reset_piece(struct pipeline *p, int64_t start, int64_t stop, int64_t segment_frames);
 
 #endif

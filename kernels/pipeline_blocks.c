@@ -116,7 +116,7 @@ static int64_t block_end(const struct pipeline *p, const struct reach *r, int64_
 {
 	int64_t end = r->next + (int64_t)p->plan.grid;
 	if (p->pieces)
-		return stop < p->segment_frames ? stop - (int64_t)r->block_stage->margin : stop;
+		return r->piece_end < stop ? r->piece_end : stop;
 	return end < stop ? end : stop;
 }
 

@@ -27,6 +27,7 @@ struct reach {
 	/* Of the stage of blocks behind, zero-phase or other; the last reach has none. */
 	const struct plan_stage *block_stage;
 	int64_t next;            /* where its next block starts */
+	int64_t piece_end;       /* of a piece: where what it gives ends */
 };
 
 struct pipeline {

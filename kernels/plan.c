@@ -52,6 +52,7 @@ static enum status plan_stage(struct plan_stage *p, const struct pipeline_spec *
 	p->nchannels = spec->nchannels;
 	p->rounded = spec->exact && spec->dtype == DTYPE_I16;
 	p->margin = p->form == FORM_BLOCK ? plan_margin(s, spec->fs_hz) : 0;
+	p->settle = p->form == FORM_CAUSAL ? plan_margin(s, spec->fs_hz) : 0;
 	return p->type->plan(p, spec, i, grid, e);
 }
 

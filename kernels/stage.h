@@ -23,6 +23,7 @@ struct plan_stage {
 	enum stage_form form;
 	size_t nchannels;
 	size_t margin;          /* block: frames read before and behind */
+	size_t settle;          /* causal: frames after which a state that began elsewhere has settled */
 	bool rounded;           /* what comes out are integers */
 	size_t state_bytes;     /* causal: what a tile carries from call to call */
 	size_t scratch_bytes;   /* frames and block: for one worker */

@@ -125,7 +125,7 @@ def test_same_locally_exclusive_peaks_as_spikeinterface(sp, recordings, sign, ra
         same_peaks(rec.detect_peaks("locally_exclusive", sign, threshold, radius_um=radius), theirs)
 
 
-@pytest.mark.parametrize("chain", ["bandpass", "bandpass, median", "highpass, average", "median, bandpass"])
+@pytest.mark.parametrize("chain", ["bandpass", "bandpass, median", "highpass, average", "median, bandpass", "highpass, bandpass", "highpass, median, bandpass"])
 @pytest.mark.parametrize("method", ["by_channel", "locally_exclusive"])
 @pytest.mark.parametrize("dtype", ["<i2", "<f4"])
 def test_compat_gives_the_same_peaks_of_filtered_traces(sp, tmp_path, method, chain, dtype):

@@ -106,6 +106,7 @@ CHAINS = {
     "bandpass, median": lambda r: spre.common_reference(spre.bandpass_filter(r, 400, 5000, filter_order=3)),
     "highpass, average": lambda r: spre.common_reference(spre.highpass_filter(r, 250), operator="average"),
     "median, bandpass": lambda r: spre.bandpass_filter(spre.common_reference(r)),
+    "bandpass, median, highpass": lambda r: spre.highpass_filter(spre.common_reference(spre.bandpass_filter(r)), 200),
 }
 
 
@@ -182,7 +183,6 @@ UNKNOWN = {
     "notch": lambda r: spre.notch_filter(r, freq=1000),
     "local": lambda r: spre.common_reference(r, reference="local"),
     "groups": lambda r: spre.common_reference(r, groups=[[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]),
-    "filters": lambda r: spre.highpass_filter(spre.common_reference(spre.bandpass_filter(r)), 200),
     "scale": lambda r: spre.common_reference(spre.scale(r, 0.3, dtype="float32")),
     "phase_shift": lambda r: spre.bandpass_filter(spre.phase_shift(r, inter_sample_shift=np.linspace(0, 0.9, 12))),
 }

@@ -135,8 +135,6 @@ def _arrange(raw: Any, above: List[Any], exact: bool) -> Tuple[List[Stage], np.n
         if step["stage"] == "common_reference" and len(channels) != raw.get_num_channels():
             raise _Not("a common reference after channels were left out")
         steps.append(step)
-    if exact and sum(step["stage"] != "common_reference" for step in steps) > 1:
-        raise _Not("several filters: SpikeInterface nests their margins")
     if steps and exact and raw.get_dtype() not in (np.dtype("<i2"), np.dtype("<f4")):
         raise _Not(f"samples of {raw.get_dtype()}: SpikeInterface's arithmetic is kept for int16 and float32")
     return steps, channels
