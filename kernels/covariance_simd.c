@@ -3,17 +3,16 @@
  * 16 x 16 sums, as many of them at once as the registers hold: with AVX-512 all, with AVX2 four rows, else two.
  */
 #include "kernels/covariance.h"
+#include "kernels/vector.h"
 
 #if defined(__AVX512F__)
-enum { WIDTH = 16, ROWS = 16 };
+enum { ROWS = 16 };
 #elif defined(__AVX2__)
-enum { WIDTH = 8, ROWS = 4 };
+enum { ROWS = 4 };
 #else
-enum { WIDTH = 4, ROWS = 2 };
+enum { ROWS = 2 };
 #endif
 enum { NVECTORS = LANES / WIDTH };
-
-typedef float vf __attribute__((vector_size(WIDTH * 4)));
 
 static inline __attribute__((always_inline)) void some_rows(const float *a, const float *b, size_t nframes, double *sum)
 {

@@ -3,17 +3,9 @@
  * Eight frames at once, so that each tap is loaded once for eight sums, which do not wait for each other.
  */
 #include "kernels/fir.h"
+#include "kernels/vector.h"
 
-#if defined(__AVX512F__)
-enum { WIDTH = 16 };
-#elif defined(__AVX2__)
-enum { WIDTH = 8 };
-#else
-enum { WIDTH = 4 };
-#endif
 enum { AT_ONCE = 8 };
-
-typedef float vf __attribute__((vector_size(WIDTH * 4)));
 
 static inline __attribute__((always_inline)) void some_frames(const float *taps, size_t ntaps, const float *x, float *y, const int n)
 {

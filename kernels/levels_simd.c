@@ -3,17 +3,7 @@
  * A tile in groups of a register's width; masks are 0 or -1.
  */
 #include "kernels/levels.h"
-
-#if defined(__AVX512F__)
-enum { WIDTH = 16 };
-#elif defined(__AVX2__)
-enum { WIDTH = 8 };
-#else
-enum { WIDTH = 4 };
-#endif
-
-typedef float vf __attribute__((vector_size(WIDTH * 4)));
-typedef int32_t vi __attribute__((vector_size(WIDTH * 4)));
+#include "kernels/vector.h"
 
 static inline vf load(const float *x)
 {

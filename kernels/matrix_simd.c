@@ -3,17 +3,9 @@
  * Eight frames at once: a row of weights is loaded once for eight sums. The weights of a tile of columns (24 KB for 384 channels) stay in L1.
  */
 #include "kernels/matrix.h"
+#include "kernels/vector.h"
 
-#if defined(__AVX512F__)
-enum { WIDTH = 16 };
-#elif defined(__AVX2__)
-enum { WIDTH = 8 };
-#else
-enum { WIDTH = 4 };
-#endif
 enum { AT_ONCE = 8 };
-
-typedef float vf __attribute__((vector_size(WIDTH * 4)));
 
 static inline __attribute__((always_inline)) void some_frames(const struct matrix_tile *m, size_t group, const float *x, size_t tile_stride, float *y,
 							      const int n)

@@ -21,6 +21,7 @@
  * ranked by counting. Where the window misses, the way above decides; both are exact. It takes half the time.
  */
 #include "kernels/reference.h"
+#include "kernels/vector.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -31,17 +32,7 @@ enum { INTERPOLATED = 14, SMALL = 24 };
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
-#if defined(__AVX512F__)
-enum { WIDTH = 16 };
-#elif defined(__AVX2__)
-enum { WIDTH = 8 };
-#else
-enum { WIDTH = 4 };
-#endif
 enum { GROUPS = LANES / WIDTH };
-
-typedef float vf __attribute__((vector_size(WIDTH * 4)));
-typedef int32_t vi __attribute__((vector_size(WIDTH * 4)));
 
 /* mask ? a : b; mask lanes are 0 or -1. */
 static inline vf choose(vi mask, vf a, vf b)
