@@ -18,7 +18,7 @@
  * Part of a segment: a pipeline that starts at first_frame > 0 gives only frames that are right, that is the bits they would have from
  * the whole segment. Each stage of blocks gives its first block whose left margin it has seen whole, and what comes before is dropped
  * (out->first_frame tells where the output begins); and when the frames end before segment_frames does, the blocks that would need
- * the rest do not come. pipeline_halo and pipeline_span say what to push. Causal stages are right only from frame 0 of the segment on.
+ * the rest do not come. pipeline_span says what to push. Causal stages are right only from frame 0 of the segment on.
  *
  * Pieces: with spec.piece_frames the pipeline does without the grid, as SpikeInterface does. What is pushed from pipeline_reset_piece to the flush is
  * one piece. Each stage of blocks takes the frames that are wanted of it and `margin` more at both ends (up to those of the segment) at once, so the
@@ -136,12 +136,8 @@ void pipeline_free(struct pipeline *p);
  * 0 if the spec is wrong. */
 size_t pipeline_bytes(const struct pipeline_spec *spec, size_t max_chunk);
 
-/* Frames a request must read before and behind the frames it wants, so that these come out as from the whole segment
- * (0 without stages of blocks; causal filters need everything from frame 0 on: *from_start is then true). */
-void pipeline_halo(const struct pipeline_spec *spec, size_t *before, size_t *behind, bool *from_start);
-
-/* The same for one request, without more than it needs (or, with piece_frames, for one piece): push [*from, *to), with first_frame = *from and
- * segment_frames told, and the output holds at least [start, stop), 0 <= start <= stop <= segment_frames. settled: causal stages need not start
+/* What a request (or, with piece_frames, a piece) must read: push [*from, *to), with first_frame = *from and segment_frames told, and the output
+ * holds at least [start, stop), 0 <= start <= stop <= segment_frames. settled: causal stages need not start
  * at frame 0 but may as long before as their state takes to settle. */
 void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop, int64_t segment_frames, bool settled, int64_t *from,
 		   int64_t *to);

@@ -4,21 +4,6 @@
  */
 #include "kernels/plan.h"
 
-void pipeline_halo(const struct pipeline_spec *spec, size_t *before, size_t *behind, bool *from_start)
-{
-	size_t grid = plan_grid(spec), frames = 0;
-
-	*from_start = false;
-	for (size_t i = 0; i < spec->nstages && i < PIPELINE_MAX_STAGES; i++) {
-		enum stage_form form = plan_form(&spec->stages[i]);
-		if (form == FORM_BLOCK)
-			frames += grid - 1 + plan_margin(&spec->stages[i], spec->fs_hz);
-		else if (form == FORM_CAUSAL)
-			*from_start = true;
-	}
-	*before = *behind = frames;
-}
-
 void pipeline_span(const struct pipeline_spec *spec, int64_t start, int64_t stop, int64_t segment_frames, bool settled, int64_t *from, int64_t *to)
 {
 	int64_t grid = (int64_t)plan_grid(spec);
