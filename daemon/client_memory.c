@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -84,5 +85,16 @@ enum status client_memory_check(struct request *r, struct error *e)
 		return status;
 	if (memcmp(found, expected, sizeof found) != 0)
 		return error_set(e, STATUS_UNREACHABLE, "memory.cookie", hint, "the cookie in the client's memory is not the one in the message");
+	return STATUS_OK;
+}
+
+enum status client_memory_copy(struct request *r, const struct array *a, void **copy, struct error *e)
+{
+	*copy = malloc(a->nbytes + sizeof(double));
+	if (!*copy)
+		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	if (a->via == VIA_MEMORY)
+		return client_memory_read(r->peer, a->address, *copy, a->nbytes, &r->cancel_flag, e);
+	memcpy(*copy, a->data, a->nbytes);
 	return STATUS_OK;
 }

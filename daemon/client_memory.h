@@ -18,4 +18,7 @@ enum status client_memory_check(struct request *r, struct error *e);
 enum status client_memory_read(const struct peer *p, uint64_t address, void *dst, size_t nbytes, const atomic_bool *cancel, struct error *e);
 enum status client_memory_write(const struct peer *p, uint64_t address, const void *src, size_t nbytes, const atomic_bool *cancel, struct error *e);
 
+/* The bytes of an array of the request, in the message or in the client's memory, to be freed; with room for a double more. */
+enum status client_memory_copy(struct request *r, const struct array *a, void **copy, struct error *e);
+
 #endif

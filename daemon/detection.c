@@ -94,17 +94,6 @@ bool detection_single(const struct detection *d, const struct source *s)
 	return d->method == DETECT_LOCALLY_EXCLUSIVE && single && !detection_integers(d, s) && s->dtype != DTYPE_F64;
 }
 
-enum status detection_copy(struct request *r, const struct array *a, void **copy)
-{
-	*copy = malloc(a->nbytes + sizeof(double));
-	if (!*copy)
-		return error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
-	if (a->via == VIA_MEMORY)
-		return client_memory_read(r->peer, a->address, *copy, a->nbytes, &r->cancel_flag, &r->error);
-	memcpy(*copy, a->data, a->nbytes);
-	return STATUS_OK;
-}
-
 /* One for all channels, or one for each (at each depth). */
 static enum status take_levels(const struct array *a, struct request *r, double *levels, size_t nchannels, size_t nrows)
 {
@@ -113,7 +102,7 @@ static enum status take_levels(const struct array *a, struct request *r, double 
 	if (ngiven != n && ngiven != 1)
 		return error_set(&r->error, STATUS_INVALID, "noise_levels", "give one for each channel, or one for all",
 				 "%zu noise levels for %zu channels%s", ngiven, nchannels, nrows > 1 ? " at each depth" : "");
-	enum status status = detection_copy(r, a, &copy);
+	enum status status = client_memory_copy(r, a, &copy, &r->error);
 	for (size_t c = 0; c < n && !status; c++) {
 		const size_t i = ngiven == 1 ? 0 : c;
 		levels[c] = a->dtype == DTYPE_F32 ? (double)((const float *)copy)[i] : ((const double *)copy)[i];
@@ -160,7 +149,7 @@ enum status detection_locations(const struct detection *d, const struct source *
 		return error_set(&r->error, STATUS_INVALID, "channel_locations", "give one for each channel", "%llu locations for %zu channels",
 				 (unsigned long long)a->shape[0], n);
 	double *out = malloc(a->nbytes);
-	enum status status = out ? detection_copy(r, a, &copy) : error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	enum status status = out ? client_memory_copy(r, a, &copy, &r->error) : error_set(&r->error, STATUS_NO_MEMORY, NULL, NULL, "no memory");
 	for (size_t i = 0; i < n * ndim && !status; i++) {
 		out[i] = ((const double *)copy)[a->fortran ? i % ndim * n + i / ndim : i];
 		if (!isfinite(out[i]))

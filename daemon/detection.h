@@ -41,9 +41,6 @@ bool detection_integers(const struct detection *d, const struct source *s);
 /* levels[nrows * nchannels]: those the client gave, or what one unit of the threshold is on each channel. *measure: neither, they must be measured. */
 enum status detection_levels(const struct detection *d, const struct source *s, struct request *r, double *levels, bool *measure);
 
-/* An array of the message, wherever it is, as bytes to be freed. */
-enum status detection_copy(struct request *r, const struct array *a, void **copy);
-
 /* The locations the client gave, [nchannels][ndim] (malloc'ed); NULL if it gave none. */
 enum status detection_locations(const struct detection *d, const struct source *s, struct request *r, double **locations);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/matched_job.h"
+#include "daemon/client_memory.h"
 #include "daemon/detection.h"
 
 #include <math.h>
@@ -59,7 +60,7 @@ static enum status take_prototype(const struct matched_wanted *w, enum peak_sign
 	const size_t n = (size_t)w->prototype->shape[0];
 	double most = 0;
 	void *copy = NULL;
-	enum status status = detection_copy(r, w->prototype, &copy);
+	enum status status = client_memory_copy(r, w->prototype, &copy, e);
 	for (size_t k = 0; k < n && !status; k++) {
 		out[k] = w->prototype->dtype == DTYPE_F32 ? (double)((const float *)copy)[k] : ((const double *)copy)[k];
 		most = fmax(most, fabs(out[k]));

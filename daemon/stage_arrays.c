@@ -56,17 +56,15 @@ static enum status fetch(struct source *s, const struct array *a, double **out, 
 {
 	struct request *r = s->request;
 	size_t n = (size_t)a->shape[0] * (a->ndim == 2 ? (size_t)a->shape[1] : 1);
-	enum status status = STATUS_OK;
 	if (a->nbytes > (uint64_t)r->settings->config.limits_work_bytes / 4)
 		return error_set(e, STATUS_TOO_LARGE, a->name, "raise limits.work_bytes", "%s has %llu bytes", a->name, (unsigned long long)a->nbytes);
-	void *copy = a->via == VIA_MEMORY ? malloc(a->nbytes + 1) : NULL;
+	void *copy = NULL;
 	*out = malloc(n * sizeof **out + 1);
-	if (!*out || (a->via == VIA_MEMORY && !copy))
-		status = error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
-	if (!status && copy)
-		status = client_memory_read(r->peer, a->address, copy, a->nbytes, &r->cancel_flag, e);
+	if (!*out)
+		return error_set(e, STATUS_NO_MEMORY, NULL, NULL, "no memory");
+	enum status status = client_memory_copy(r, a, &copy, e);
 	if (!status)
-		status = to_doubles(a, copy ? copy : a->data, *out, e);
+		status = to_doubles(a, copy, *out, e);
 	if (!status)
 		s->arrays.digest = digest_add(s->arrays.digest ? s->arrays.digest : DIGEST_START, *out, n * sizeof **out);
 	free(copy);
